@@ -1,0 +1,1 @@
+export { callAsync, check, declare, errnoName, lastErrno, systemError, type ForeignFunction } from './libc.ts';

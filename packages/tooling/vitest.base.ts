@@ -1,0 +1,18 @@
+// One test configuration for every package: sources are resolved through the `@boxship/source` export condition,
+// so tests never depend on a build being fresh. Kernel objects are shared by all files, hence one file at a time.
+import { defineConfig } from 'vitest/config';
+
+const conditions = ['@boxship/source', 'node', 'import', 'default'];
+
+export default defineConfig({
+  resolve: { conditions },
+  ssr: { resolve: { conditions, externalConditions: conditions } },
+  test: {
+    pool: 'forks',
+    execArgv: ['--conditions=@boxship/source'],
+    fileParallelism: false,
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    include: ['src/**/*.test.ts', 'test/**/*.test.ts', '*.test.ts'],
+  },
+});
