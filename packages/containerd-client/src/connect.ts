@@ -1,0 +1,91 @@
+/**
+ * A connection to a containerd: ours, Debian's, or any other that speaks `containerd.services.*.v1`.
+ *
+ * @example
+ * await using client = connect('/run/containerd/containerd.sock', { namespace: 'default' });
+ * const { version } = await client.version.version();
+ * for await (const event of client.events.subscribe({ filters: ['topic~="^/tasks/"'] })) console.log(event.topic);
+ */
+import {
+  containers,
+  content,
+  diff,
+  events,
+  health,
+  images,
+  introspection,
+  leases,
+  namespaces,
+  snapshots,
+  streaming,
+  tasks,
+  transfer,
+  version,
+} from '@boxship/api';
+import { Client, type ChannelOptions, credentials } from '@grpc/grpc-js';
+import { type ServiceClient, serviceClient } from './service-client.ts';
+
+/** The services of a containerd, each with promises; the same shape for a remote and an in-process server. */
+export interface ContainerdServices {
+  readonly containers: ServiceClient<typeof containers.ContainersService>;
+  readonly content: ServiceClient<typeof content.ContentService>;
+  readonly diff: ServiceClient<typeof diff.DiffService>;
+  readonly events: ServiceClient<typeof events.EventsService>;
+  readonly health: ServiceClient<typeof health.HealthService>;
+  readonly images: ServiceClient<typeof images.ImagesService>;
+  readonly introspection: ServiceClient<typeof introspection.IntrospectionService>;
+  readonly leases: ServiceClient<typeof leases.LeasesService>;
+  readonly namespaces: ServiceClient<typeof namespaces.NamespacesService>;
+  readonly snapshots: ServiceClient<typeof snapshots.SnapshotsService>;
+  readonly streaming: ServiceClient<typeof streaming.StreamingService>;
+  readonly tasks: ServiceClient<typeof tasks.TasksService>;
+  readonly transfer: ServiceClient<typeof transfer.TransferService>;
+  readonly version: ServiceClient<typeof version.VersionService>;
+}
+
+export interface ContainerdClient extends ContainerdServices, AsyncDisposable {
+  readonly namespace: string;
+}
+
+export interface ConnectOptions {
+  readonly namespace: string;
+  /** Default deadline of unary calls. Waiting for a server that is being restarted counts. Default 60 000 ms. */
+  readonly timeoutMs?: number;
+}
+
+const sixteenMiB = 16 * 1024 * 1024; // containerd's own message limit, both ways
+
+const channelOptions: ChannelOptions = {
+  'grpc.max_receive_message_length': sixteenMiB,
+  'grpc.max_send_message_length': sixteenMiB,
+  // a restarted server must be found again within its second, not after grpc's default back-off of up to two minutes
+  'grpc.initial_reconnect_backoff_ms': 50,
+  'grpc.min_reconnect_backoff_ms': 50,
+  'grpc.max_reconnect_backoff_ms': 250,
+};
+
+/** Opens a client; nothing is sent before the first call. `address` is a socket path or `unix://` address. */
+export function connect(address: string, options: ConnectOptions): ContainerdClient {
+  const target = address.startsWith('unix:') ? address : `unix://${address}`;
+  const grpc = new Client(target, credentials.createInsecure(), channelOptions);
+  const of = <Service extends object>(service: Service): ServiceClient<Service> =>
+    serviceClient(grpc, service, { namespace: options.namespace, timeoutMs: options.timeoutMs ?? 60_000 });
+  return {
+    namespace: options.namespace,
+    containers: of(containers.ContainersService),
+    content: of(content.ContentService),
+    diff: of(diff.DiffService),
+    events: of(events.EventsService),
+    health: of(health.HealthService),
+    images: of(images.ImagesService),
+    introspection: of(introspection.IntrospectionService),
+    leases: of(leases.LeasesService),
+    namespaces: of(namespaces.NamespacesService),
+    snapshots: of(snapshots.SnapshotsService),
+    streaming: of(streaming.StreamingService),
+    tasks: of(tasks.TasksService),
+    transfer: of(transfer.TransferService),
+    version: of(version.VersionService),
+    [Symbol.asyncDispose]: async () => grpc.close(),
+  };
+}
