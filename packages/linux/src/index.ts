@@ -1,1 +1,78 @@
-export { callAsync, check, declare, errnoName, lastErrno, systemError, type ForeignFunction } from './libc.ts';
+export { type FreezerState, freezerState, setFrozen } from './cgroup/freezer.ts';
+export {
+  type CgroupPaths,
+  type CgroupVersion,
+  cgroupPids,
+  cgroupsOf,
+  cgroupVersion,
+  processDirectory,
+} from './cgroup/paths.ts';
+export { cgroupStatsV1 } from './cgroup/stats-v1.ts';
+export { cgroupStatsV2 } from './cgroup/stats-v2.ts';
+export { isReadyNow, readNow, spliceNow, WOULD_BLOCK, writeNow } from './fd-io.ts';
+export { makeFifo, type OpenFifoOptions, openFifo, setNonBlocking, setPipeSize } from './fifo.ts';
+export { tryLockFile } from './flock.ts';
+export {
+  addressOf,
+  callAsync,
+  check,
+  declare,
+  errnoName,
+  type ForeignFunction,
+  lastErrno,
+  systemError,
+} from './libc.ts';
+export { type MountSpec, mount, unmount, unmountAll } from './mount.ts';
+export { isMountPoint, type MountInfo, mountsUnder, parseMountInfo, readMountInfo } from './mountinfo.ts';
+export {
+  createNetworkNamespace,
+  isNamespaceFile,
+  nameOwnNetworkNamespace,
+  removeNetworkNamespace,
+  runInNetworkNamespace,
+} from './namespaces.ts';
+export { deleteAddress, type LinkAddress, listAddresses, newAddress } from './netlink/address.ts';
+export { addressToBytes, bytesToAddress, bytesToMac, macToBytes } from './netlink/address-text.ts';
+export type { NetlinkMessage } from './netlink/codec.ts';
+export {
+  changeLink,
+  deleteLink,
+  findLink,
+  type Link,
+  type LinkChange,
+  type LinkStatistics,
+  listLinks,
+  newBridge,
+  newVeth,
+  type VethOptions,
+} from './netlink/link.ts';
+export { deleteNeighbour, listNeighbours, type Neighbour, setNeighbour } from './netlink/neighbour.ts';
+export { deleteRoute, listRoutes, type Route, type RouteOptions, setRoute } from './netlink/route.ts';
+export { isErrno, type NetlinkFailure, NetlinkSocket, netlinkProtocol } from './netlink/socket.ts';
+export {
+  type BaseChain,
+  field as nftField,
+  intervalElements,
+  NftBatch,
+  type NftFamily,
+  type SetElement,
+  type SetField,
+  type SetOptions,
+} from './nftables/batch.ts';
+export * as nftExpression from './nftables/expressions.ts';
+export { type NftChain, type NftRule, NftSocket } from './nftables/socket.ts';
+export { oomKillCount, watchOom } from './oom.ts';
+export {
+  closePidfd,
+  duplicateFrom,
+  exitStatusOfPidfd,
+  onPidfdExit,
+  openPidfd,
+  signalPidfd,
+} from './pidfd.ts';
+export { type Interest, Poller, type Readiness, sharedPoller } from './poller.ts';
+export { bootId, childrenOf, isProcessAlive, type ProcessStat, processStat } from './process-stat.ts';
+export { becomeSubreaper, setProcessName } from './subreaper.ts';
+export { clearNewlineTranslation, setWindowSize, type WindowSize, windowSize } from './terminal.ts';
+export { type Credentials, type FdReceiver, listenForFd, peerCredentials } from './unix-fd.ts';
+export { exitCodeOf, type Reaped, reapChild } from './wait.ts';

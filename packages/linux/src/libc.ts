@@ -20,7 +20,10 @@ export function declare(prototype: string): ForeignFunction {
 }
 
 /** The same function called on a pool thread: for calls that block. libuv has four such threads; keep calls short. */
-export function callAsync(fn: ForeignFunction, ...args: readonly unknown[]): Promise<{ result: number; errno: number }> {
+export function callAsync(
+  fn: ForeignFunction,
+  ...args: readonly unknown[]
+): Promise<{ result: number; errno: number }> {
   const { promise, resolve, reject } = Promise.withResolvers<{ result: number; errno: number }>();
   const asyncFunction = (fn as unknown as { async: (...args: unknown[]) => void }).async;
   asyncFunction(...args, (error: Error | null, result: number) => {
@@ -53,4 +56,9 @@ export function systemError(call: string, errno: number, subject?: string): Boxs
 export function check(result: number, call: string, subject?: string): number {
   if (result >= 0) return result;
   throw systemError(call, koffi.errno(), subject);
+}
+
+/** The address of a buffer's first byte, for structures that point to others. The caller keeps the buffer alive. */
+export function addressOf(buffer: Uint8Array): bigint {
+  return koffi.address(buffer) as bigint;
 }
