@@ -76,3 +76,24 @@ export { becomeSubreaper, setProcessName } from './subreaper.ts';
 export { clearNewlineTranslation, setWindowSize, type WindowSize, windowSize } from './terminal.ts';
 export { type Credentials, type FdReceiver, listenForFd, peerCredentials } from './unix-fd.ts';
 export { exitCodeOf, type Reaped, reapChild } from './wait.ts';
+export { cString, showPath, type Path } from './path-bytes.ts';
+export { O_CLOEXEC, O_PATH, openInRoot, resolveFlags } from './open-in-root.ts';
+export {
+  chmodAt,
+  chmodFd,
+  chownAt,
+  chownFd,
+  linkAt,
+  makeDevice,
+  mkdirAt,
+  mknodAt,
+  openAt,
+  setTimesAt,
+  setTimesFd,
+  splitDevice,
+  symlinkAt,
+  unlinkAt,
+  type Timestamp,
+} from './directory-fd.ts';
+export { getXattr, listXattrs, removeXattr, setXattr, type XattrSubject } from './xattr.ts';
+export { syncFilesystem } from './sync-filesystem.ts';
