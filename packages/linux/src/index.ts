@@ -97,3 +97,4 @@ export {
 } from './directory-fd.ts';
 export { getXattr, listXattrs, removeXattr, setXattr, type XattrSubject } from './xattr.ts';
 export { syncFilesystem } from './sync-filesystem.ts';
+export { markInheritedCloseOnExec } from './close-on-exec.ts';

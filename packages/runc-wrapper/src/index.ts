@@ -1,0 +1,13 @@
+export type { CallOptions, Stdio } from './command.ts';
+export { descendantsOf, killTree } from './process-tree.ts';
+export { Runc, type RuncOptions } from './runc.ts';
+export type {
+  CheckpointOptions,
+  ContainerState,
+  CreateOptions,
+  ExecOptions,
+  RestoreOptions,
+  RuntimeEvent,
+  RuntimeFeatures,
+  RuntimeVersion,
+} from './verbs.ts';

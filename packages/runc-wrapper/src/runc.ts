@@ -1,0 +1,224 @@
+/**
+ * The command line of an OCI runtime, one method per verb. Works with every runtime that takes runc's arguments (crun,
+ * youki). Nothing is cached and nothing is locked here: the caller runs start, delete, pause and the like one at a time per
+ * container.
+ *
+ * Life: `create` (init waits, {@link CreateOptions.pidFile} names it) → `start` → it ends by itself or by `kill` →
+ * `delete`. `exec` adds processes between start and end.
+ */
+import { readFileSync } from 'node:fs';
+import { BoxshipError } from '@boxship/base';
+import type { RuntimeResources } from '@boxship/oci';
+import { type CallOptions, type Invocation, invoke } from './command.ts';
+import type {
+  CheckpointOptions,
+  ContainerState,
+  CreateOptions,
+  ExecOptions,
+  RestoreOptions,
+  RuntimeEvent,
+  RuntimeFeatures,
+  RuntimeVersion,
+} from './verbs.ts';
+
+export interface RuncOptions {
+  /** Name or path; default `runc`. */
+  readonly binary?: string;
+  /** Directory of the runtime's state; default the runtime's own. */
+  readonly root?: string;
+  /** Where log files of single commands live while they run. */
+  readonly logDirectory: string;
+  readonly isSystemdCgroup?: boolean;
+  readonly criuPath?: string;
+}
+
+type Extra = Pick<Invocation, 'stdio' | 'input' | 'isOutputWanted' | 'workingDirectory'>;
+
+const SECOND = 1000;
+/** Create, start and delete run hooks of the user; the rest only asks the kernel. */
+const HOOKS_MS = 120 * SECOND;
+const PLAIN_MS = 15 * SECOND;
+const FREEZE_MS = 30 * SECOND;
+const CRIU_MS = 600 * SECOND;
+
+export class Runc {
+  readonly binary: string;
+  readonly root: string | undefined;
+  readonly #logDirectory: string;
+  readonly #globalArguments: readonly string[];
+
+  constructor(options: RuncOptions) {
+    this.binary = options.binary ?? 'runc';
+    this.root = options.root;
+    this.#logDirectory = options.logDirectory;
+    this.#globalArguments = [
+      ...(options.root === undefined ? [] : ['--root', options.root]),
+      ...(options.isSystemdCgroup === true ? ['--systemd-cgroup'] : []),
+      ...(options.criuPath === undefined ? [] : ['--criu', options.criuPath]),
+    ];
+  }
+
+  /** Makes the container and leaves its init waiting; gives the init's pid on the host. */
+  async create(id: string, options: CreateOptions): Promise<number> {
+    const args = ['--bundle', options.bundle, '--pid-file', options.pidFile];
+    if (options.consoleSocket !== undefined) args.push('--console-socket', options.consoleSocket);
+    if (options.isNoPivot === true) args.push('--no-pivot');
+    if (options.isNoNewKeyring === true) args.push('--no-new-keyring');
+    const { stdio, bundle } = options;
+    await this.#run('create', id, [...args, id], HOOKS_MS, options, {
+      ...(stdio && { stdio }),
+      workingDirectory: bundle,
+    });
+    return readPid(options.pidFile);
+  }
+
+  /** Lets the init run the user's program. A program that cannot be executed may show only as its exit. */
+  async start(id: string, options: CallOptions = {}): Promise<void> {
+    await this.#run('start', id, [id], HOOKS_MS, options);
+  }
+
+  /** Starts a further process, detached; gives its pid on the host. */
+  async exec(id: string, options: ExecOptions): Promise<number> {
+    const args = ['--process', options.processFile, '--detach', '--pid-file', options.pidFile];
+    if (options.consoleSocket !== undefined) args.push('--console-socket', options.consoleSocket);
+    const { stdio } = options;
+    await this.#run('exec', id, [...args, id], HOOKS_MS, options, { ...(stdio && { stdio }) });
+    return readPid(options.pidFile);
+  }
+
+  /** Sends a signal to the init, or to all processes. @throws failedPrecondition when nothing runs, notFound */
+  async kill(
+    id: string,
+    signal: number | string,
+    options: CallOptions & { readonly isAll?: boolean } = {},
+  ): Promise<void> {
+    await this.#run('kill', id, [...(options.isAll === true ? ['--all'] : []), id, String(signal)], PLAIN_MS, options);
+  }
+
+  /** Removes a stopped container; with `isForced` kills it first, and an unknown id is no error. */
+  async delete(id: string, options: CallOptions & { readonly isForced?: boolean } = {}): Promise<void> {
+    await this.#run('delete', id, [...(options.isForced === true ? ['--force'] : []), id], HOOKS_MS, options);
+  }
+
+  /** @throws notFound */
+  async state(id: string, options: CallOptions = {}): Promise<ContainerState> {
+    return JSON.parse(await this.#query('state', id, [id], options)) as ContainerState;
+  }
+
+  async list(options: CallOptions = {}): Promise<ContainerState[]> {
+    const rows = JSON.parse(await this.#query('list', undefined, ['--format', 'json'], options)) as
+      | ContainerState[]
+      | null;
+    return rows ?? [];
+  }
+
+  /** Pids on the host of all processes. */
+  async ps(id: string, options: CallOptions = {}): Promise<number[]> {
+    return (JSON.parse(await this.#query('ps', id, ['--format', 'json', id], options)) as number[] | null) ?? [];
+  }
+
+  async pause(id: string, options: CallOptions = {}): Promise<void> {
+    await this.#run('pause', id, [id], FREEZE_MS, options);
+  }
+
+  async resume(id: string, options: CallOptions = {}): Promise<void> {
+    await this.#run('resume', id, [id], FREEZE_MS, options);
+  }
+
+  /** Changes limits; absent fields stay as they are. */
+  async update(id: string, resources: RuntimeResources, options: CallOptions = {}): Promise<void> {
+    await this.#run('update', id, ['--resources', '-', id], PLAIN_MS, options, { input: JSON.stringify(resources) });
+  }
+
+  /** One reading of the counters. */
+  async stats(id: string, options: CallOptions = {}): Promise<RuntimeEvent> {
+    return JSON.parse(await this.#query('events', id, ['--stats', id], options)) as RuntimeEvent;
+  }
+
+  /** Writes an image of the processes with CRIU. */
+  async checkpoint(id: string, options: CheckpointOptions): Promise<void> {
+    const args = ['--image-path', options.imagePath];
+    if (options.workPath !== undefined) args.push('--work-path', options.workPath);
+    if (options.isLeaveRunning === true) args.push('--leave-running');
+    if (options.isTcpEstablished === true) args.push('--tcp-established');
+    if (options.isExtUnixSk === true) args.push('--ext-unix-sk');
+    if (options.isShellJob === true) args.push('--shell-job');
+    if (options.isFileLocks === true) args.push('--file-locks');
+    for (const namespace of options.emptyNamespaces ?? []) args.push('--empty-ns', namespace);
+    await this.#run('checkpoint', id, [...args, id], CRIU_MS, options);
+  }
+
+  /** Makes a running container from such an image. */
+  async restore(id: string, options: RestoreOptions): Promise<number> {
+    const args = [
+      '--image-path',
+      options.imagePath,
+      '--detach',
+      '--pid-file',
+      options.pidFile,
+      '--bundle',
+      options.bundle,
+    ];
+    if (options.workPath !== undefined) args.push('--work-path', options.workPath);
+    if (options.consoleSocket !== undefined) args.push('--console-socket', options.consoleSocket);
+    if (options.isNoPivot === true) args.push('--no-pivot');
+    const { stdio } = options;
+    await this.#run('restore', id, [...args, '--no-subreaper', id], CRIU_MS, options, { ...(stdio && { stdio }) });
+    return readPid(options.pidFile);
+  }
+
+  /** What the runtime can do; `unimplemented` for one that is too old to say. */
+  async features(options: CallOptions = {}): Promise<RuntimeFeatures> {
+    let text: string;
+    try {
+      text = await this.#query('features', undefined, [], options);
+    } catch (error) {
+      if (BoxshipError.is(error, 'deadlineExceeded') || BoxshipError.is(error, 'notFound')) throw error;
+      throw new BoxshipError('unimplemented', `${this.binary} has no features command`, { cause: error });
+    }
+    return JSON.parse(text) as RuntimeFeatures;
+  }
+
+  async version(options: CallOptions = {}): Promise<RuntimeVersion> {
+    const text = await this.#query('--version', undefined, [], options);
+    const field = (name: string) => new RegExp(`^${name}:? (.*)$`, 'm').exec(text)?.[1] ?? '';
+    const [, name = '', version = ''] = /^(\S+)(?: version)? (\S+)/.exec(text) ?? [];
+    return { name, version, commit: field('commit'), spec: field('spec') };
+  }
+
+  async #query(verb: string, id: string | undefined, args: readonly string[], options: CallOptions): Promise<string> {
+    return await this.#run(verb, id, args, PLAIN_MS, options, { isOutputWanted: true });
+  }
+
+  async #run(
+    verb: string,
+    id: string | undefined,
+    args: readonly string[],
+    defaultTimeoutMs: number,
+    options: CallOptions,
+    extra: Extra = {},
+  ): Promise<string> {
+    if (id !== undefined && !/^[\w][\w+.-]*$/.test(id))
+      // a leading dash would be read as a flag
+      throw new BoxshipError('invalidArgument', `container id ${JSON.stringify(id)} is not one a runtime accepts`);
+    return await invoke({
+      ...extra,
+      ...(options.timeoutMs !== undefined && { timeoutMs: options.timeoutMs }),
+      ...(options.signal !== undefined && { signal: options.signal }),
+      ...(options.onSpawn !== undefined && { onSpawn: options.onSpawn }),
+      ...(id !== undefined && { id }),
+      binary: this.binary,
+      globalArguments: this.#globalArguments,
+      logDirectory: this.#logDirectory,
+      verb,
+      arguments: args,
+      defaultTimeoutMs,
+    });
+  }
+}
+
+function readPid(path: string): number {
+  const pid = Number(readFileSync(path, 'latin1').trim());
+  if (Number.isInteger(pid) && pid > 0) return pid;
+  throw new BoxshipError('unknown', `the runtime wrote no pid into ${path}`);
+}

@@ -1,0 +1,70 @@
+/** Options and answers of the verbs. Names follow runc's flags. */
+import type { RuntimeState } from '@boxship/oci';
+import type { CallOptions, Stdio } from './command.ts';
+
+export interface CreateOptions extends CallOptions {
+  /** Absolute directory with `config.json`. */
+  readonly bundle: string;
+  /** Where the runtime writes the pid of the container's init. */
+  readonly pidFile: string;
+  readonly stdio?: Stdio;
+  /** Socket that receives the master of the terminal; required with `process.terminal`. */
+  readonly consoleSocket?: string | undefined;
+  readonly isNoPivot?: boolean;
+  readonly isNoNewKeyring?: boolean;
+}
+
+export interface ExecOptions extends CallOptions {
+  /** File with the OCI process as JSON. */
+  readonly processFile: string;
+  readonly pidFile: string;
+  readonly stdio?: Stdio;
+  readonly consoleSocket?: string | undefined;
+}
+
+export interface CheckpointOptions extends CallOptions {
+  readonly imagePath: string;
+  readonly workPath?: string;
+  readonly isLeaveRunning?: boolean;
+  readonly isTcpEstablished?: boolean;
+  readonly isExtUnixSk?: boolean;
+  readonly isShellJob?: boolean;
+  readonly isFileLocks?: boolean;
+  readonly emptyNamespaces?: readonly string[];
+}
+
+export interface RestoreOptions extends CreateOptions {
+  readonly imagePath: string;
+  readonly workPath?: string;
+}
+
+/** `state` and the rows of `list`; runc adds fields to those of the specification. */
+export interface ContainerState extends RuntimeState {
+  readonly rootfs?: string;
+  readonly created?: string;
+  readonly owner?: string;
+}
+
+export interface RuntimeVersion {
+  readonly name: string;
+  readonly version: string;
+  readonly commit: string;
+  readonly spec: string;
+}
+
+/** What `features` prints (runtime-spec features.md); the parts that the engine reads. */
+export interface RuntimeFeatures {
+  readonly ociVersionMin?: string;
+  readonly ociVersionMax?: string;
+  readonly hooks?: readonly string[];
+  readonly mountOptions?: readonly string[];
+  readonly linux?: Readonly<Record<string, unknown>>;
+  readonly annotations?: Readonly<Record<string, string>>;
+}
+
+/** One line of `events`. Numbers beyond 2^53 lose precision: read the cgroup's files for exact limits. */
+export interface RuntimeEvent {
+  readonly type: 'stats' | 'oom' | 'intelRdt';
+  readonly id: string;
+  readonly data?: Readonly<Record<string, unknown>>;
+}

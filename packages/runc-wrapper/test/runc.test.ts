@@ -1,0 +1,63 @@
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { poll } from '@boxship/base';
+import { processStat } from '@boxship/linux';
+import { afterAll, describe, expect, it } from 'vitest';
+import { Runc } from '../src/index.ts';
+import { ociRuntimeSuite } from '../src/testsuite/oci-runtime.ts';
+
+ociRuntimeSuite('runc', (options) => new Runc(options));
+
+describe('a runtime that misbehaves', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'bad-runtime-'));
+  afterAll(() => rmSync(directory, { recursive: true }));
+  const script = (name: string, body: string) => {
+    const path = join(directory, name);
+    writeFileSync(path, `#!/bin/sh\n${body}\n`);
+    chmodSync(path, 0o755);
+    return new Runc({ binary: path, logDirectory: directory });
+  };
+
+  it('that hangs is killed with its tree at the deadline', async () => {
+    const pids = join(directory, 'pids');
+    const runc = script('hang', `trap '' TERM; setsid sleep 300 & echo $$ $! > ${pids}; sleep 300`);
+    await expect(runc.start('c1', { timeoutMs: 500 })).rejects.toMatchObject({ kind: 'deadlineExceeded' });
+    const all = readFileSync(pids, 'utf8').trim().split(' ').map(Number);
+    expect(all).toHaveLength(2);
+    const areGone = () => all.every((pid) => ['Z', undefined].includes(processStat(pid)?.state)) || undefined;
+    expect(await poll({ everyMs: 10, timeoutMs: 3000 }, areGone)).toBe(true);
+  });
+
+  it('that is absent is notFound with the words that mean exit code 127', async () => {
+    const runc = new Runc({ binary: join(directory, 'absent'), logDirectory: directory });
+    await expect(runc.start('c1')).rejects.toMatchObject({
+      kind: 'notFound',
+      message: expect.stringContaining('executable file not found') as string,
+    });
+  });
+
+  it('that fails in silence is reported with verb and code', async () => {
+    await expect(script('mute', 'exit 7').start('c1')).rejects.toThrow('start exited with code 7');
+  });
+
+  it('gets no variable of ours but PATH and XDG_RUNTIME_DIR', async () => {
+    process.env['LD_PRELOAD_TEST'] = 'x';
+    const file = join(directory, 'env');
+    await script('env', `env > ${file}`).start('c1');
+    const names = readFileSync(file, 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => line.split('=')[0]);
+    expect(names.filter((n) => !['PATH', 'XDG_RUNTIME_DIR', 'PWD', 'SHLVL', '_', 'OLDPWD'].includes(n ?? ''))).toEqual(
+      [],
+    );
+  });
+
+  it('has only its stdio open', async () => {
+    const file = join(directory, 'fds');
+    await script('fds', `exec ls /proc/self/fd > ${file}`).start('c1');
+    const fds = readFileSync(file, 'utf8').trim().split('\n');
+    expect(fds).toEqual(['0', '1', '2', '3']); // 3 is the directory that ls reads
+  });
+});
