@@ -40,3 +40,11 @@ export { Platform } from './gen/containerd/types/platform.ts';
 export { decodeAny, encodeAny, encodeJsonAny, typeNameOf, typeUrls, type Decoded } from './typeurl.ts';
 export { fromTimestamp, goZeroTime, isZeroTime, nowTimestamp, toRfc3339, toTimestamp } from './timestamp.ts';
 export { leaseHeader, namespaceHeader, traceHeader, ttrpcNamespaceKey } from './headers.ts';
+export type {
+  CallContext,
+  CallOptions,
+  Duplex,
+  MethodDefinition,
+  ServiceClient,
+  ServiceHandlers,
+} from './service.ts';

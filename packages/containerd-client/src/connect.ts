@@ -16,6 +16,7 @@ import {
   introspection,
   leases,
   namespaces,
+  type ServiceClient,
   snapshots,
   streaming,
   tasks,
@@ -23,7 +24,7 @@ import {
   version,
 } from '@boxship/api';
 import { Client, type ChannelOptions, credentials } from '@grpc/grpc-js';
-import { type ServiceClient, serviceClient } from './service-client.ts';
+import { serviceClient } from './service-client.ts';
 
 /** The services of a containerd, each with promises; the same shape for a remote and an in-process server. */
 export interface ContainerdServices {

@@ -1,2 +1,2 @@
 export { connect, type ConnectOptions, type ContainerdClient, type ContainerdServices } from './connect.ts';
-export { type CallOptions, type Duplex, type ServiceClient } from './service-client.ts';
+export type { CallOptions, Duplex, ServiceClient } from '@boxship/api';

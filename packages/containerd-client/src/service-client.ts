@@ -3,45 +3,16 @@
  * This is the only file that knows grpc-js on the calling side. A local (in-process) server offers the same shape.
  */
 import { BoxshipError, currentTraceparent, fromGrpcStatus } from '@boxship/base';
-import { leaseHeader, namespaceHeader, traceHeader } from '@boxship/api';
+import {
+  type CallOptions,
+  type Duplex,
+  leaseHeader,
+  type MethodDefinition,
+  namespaceHeader,
+  type ServiceClient,
+  traceHeader,
+} from '@boxship/api';
 import { type CallOptions as GrpcCallOptions, type Client, Metadata, type ServiceError, status } from '@grpc/grpc-js';
-
-export interface CallOptions {
-  readonly signal?: AbortSignal;
-  /** Deadline of the whole call in milliseconds; 0 waits without limit (Wait, Subscribe). Default: the client's. */
-  readonly timeoutMs?: number;
-  /** Everything that the call creates is kept by this lease. */
-  readonly lease?: string;
-}
-
-interface MethodDefinition<Request, Response> {
-  readonly path: string;
-  readonly requestStream: boolean;
-  readonly responseStream: boolean;
-  readonly requestSerialize: (value: Request) => Buffer;
-  readonly requestDeserialize: (value: Buffer) => Request;
-  readonly responseSerialize: (value: Response) => Buffer;
-  readonly responseDeserialize: (value: Buffer) => Response;
-}
-
-/** A two-way stream: send requests, iterate over the answers. */
-export interface Duplex<Request, Response> extends AsyncIterable<Response> {
-  send(request: Partial<Request>): Promise<void>;
-  /** Half close: no more requests. */
-  end(): void;
-  cancel(): void;
-}
-
-/** The client side of a service: fields left out of a request take their proto3 default. */
-export type ServiceClient<Service> = {
-  readonly [Name in keyof Service]: Service[Name] extends MethodDefinition<infer Request, infer Response>
-    ? Service[Name]['requestStream'] extends true
-      ? (options?: CallOptions) => Duplex<Request, Response>
-      : Service[Name]['responseStream'] extends true
-        ? (request?: Partial<Request>, options?: CallOptions) => AsyncIterable<Response>
-        : (request?: Partial<Request>, options?: CallOptions) => Promise<Response>
-    : never;
-};
 
 export interface ServiceClientOptions {
   /** containerd namespace sent with each call; empty: none. */

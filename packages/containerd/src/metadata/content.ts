@@ -1,0 +1,306 @@
+/**
+ * The content store as one namespace sees it: the bytes are shared below, which blob is visible is a row here. A blob that
+ * another namespace has already is not sent again: its writer opens complete and only the commit is left (containerd's
+ * "shared" policy).
+ */
+import { content as wire, fromTimestamp, nowTimestamp, toTimestamp } from '@boxship/api';
+import { BoxshipError, type FilterPredicate } from '@boxship/base';
+import {
+  type CommitOptions,
+  type ContentInfo,
+  type ContentName,
+  type ContentReader,
+  type ContentStore,
+  type ContentUpdate,
+  type ContentWriter,
+  checkLabels,
+  contentFields,
+  type IngestStatus,
+  type ReadOptions,
+  updatedLabels,
+  type WriterOptions,
+} from '@boxship/image-store';
+import type { Digest } from '@boxship/oci';
+import type { Database } from './database.ts';
+import type { LeaseTable } from './leases.ts';
+
+export interface ContentTableOptions {
+  readonly database: Database;
+  readonly leases: LeaseTable;
+  readonly backend: ContentStore;
+  /** Called after each change, for the schedule of garbage collection. */
+  readonly onMutation: () => void;
+}
+
+/** Blobs of all namespaces; {@link ContentTable.in} gives the store of one. */
+export class ContentTable {
+  readonly options: ContentTableOptions;
+  /** Digests whose bytes are committed below but whose row is not written yet: not garbage. */
+  readonly pending = new Map<string, number>();
+
+  constructor(options: ContentTableOptions) {
+    this.options = options;
+  }
+
+  in(namespace: string): ContentStore {
+    return new NamespacedContentStore(this, namespace);
+  }
+
+  row(namespace: string, digest: string): wire.Info | undefined {
+    const row = this.options.database
+      .prepare('SELECT record FROM blobs WHERE namespace = ? AND digest = ?')
+      .get(namespace, digest) as { record: Uint8Array } | undefined;
+    return row === undefined ? undefined : wire.Info.decode(row.record);
+  }
+
+  rows(namespace: string): wire.Info[] {
+    const rows = this.options.database.prepare('SELECT record FROM blobs WHERE namespace = ? ORDER BY digest').all(namespace);
+    return (rows as { record: Uint8Array }[]).map((row) => wire.Info.decode(row.record));
+  }
+
+  put(namespace: string, info: wire.Info): void {
+    this.options.database
+      .prepare('INSERT OR REPLACE INTO blobs (namespace, digest, record) VALUES (?, ?, ?)')
+      .run(namespace, info.digest, wire.Info.encode(info).finish());
+  }
+}
+
+class NamespacedContentStore implements ContentStore {
+  readonly #table: ContentTable;
+  readonly #namespace: string;
+
+  constructor(table: ContentTable, namespace: string) {
+    this.#table = table;
+    this.#namespace = namespace;
+  }
+
+  async info(digest: Digest): Promise<ContentInfo> {
+    return toContentInfo(this.#row(digest));
+  }
+
+  async readerAt(name: ContentName): Promise<ContentReader> {
+    this.#row(name.digest);
+    return await this.#backend.readerAt(name);
+  }
+
+  async *read(name: ContentName, options?: ReadOptions): AsyncIterable<Uint8Array> {
+    this.#row(name.digest);
+    yield* this.#backend.read(name, options);
+  }
+
+  async writer(options: WriterOptions): Promise<ContentWriter> {
+    const { database, leases } = this.#table.options;
+    if (options.ref === '') throw new BoxshipError('invalidArgument', 'ref must not be empty');
+    leases.check(this.#namespace, options.lease);
+    if (options.expected !== undefined && this.#table.row(this.#namespace, options.expected) !== undefined) {
+      leases.hold(this.#namespace, options.lease, 'content', options.expected);
+      throw new BoxshipError('alreadyExists', `content ${options.expected}`);
+    }
+    const shared = options.expected === undefined ? undefined : await this.#sharedBlob(options.expected, options.total);
+    const below = shared === undefined ? await this.#backend.writer(this.#below(options)) : undefined;
+    database.transaction(() => {
+      database
+        .prepare('INSERT OR REPLACE INTO ingests (namespace, ref, expected, started_ms) VALUES (?, ?, ?, ?)')
+        .run(this.#namespace, options.ref, options.expected ?? '', Date.now());
+      leases.hold(this.#namespace, options.lease, 'ingests', options.ref);
+    });
+    const commit = (digest: Digest, size: number, labels: Readonly<Record<string, string>>) => {
+      database.transaction(() => {
+        if (this.#table.row(this.#namespace, digest) !== undefined) {
+          leases.hold(this.#namespace, options.lease, 'content', digest);
+          throw new BoxshipError('alreadyExists', `content ${digest}`);
+        }
+        const now = nowTimestamp();
+        this.#table.put(this.#namespace, { digest, size: BigInt(size), createdAt: now, updatedAt: now, labels: { ...labels } });
+        leases.hold(this.#namespace, options.lease, 'content', digest);
+        this.#dropIngest(options.ref);
+      });
+      this.#table.options.onMutation();
+    };
+    return below === undefined && shared !== undefined
+      ? new SharedWriter(options, shared, commit)
+      : new NamespacedWriter(this.#table, options, below as ContentWriter, commit);
+  }
+
+  async status(ref: string): Promise<IngestStatus> {
+    return { ...(await this.#backend.status(this.#refBelow(ref))), ref };
+  }
+
+  async *statuses(filter?: FilterPredicate): AsyncIterable<IngestStatus> {
+    const prefix = this.#refBelow('');
+    for await (const status of this.#backend.statuses()) {
+      if (!status.ref.startsWith(prefix)) continue;
+      const ref = status.ref.slice(prefix.length);
+      if (filter === undefined || filter((path) => (path[0] === 'ref' ? ref : undefined))) yield { ...status, ref };
+    }
+  }
+
+  async abort(ref: string): Promise<void> {
+    this.#dropIngest(ref);
+    await this.#backend.abort(this.#refBelow(ref));
+  }
+
+  async *walk(filter?: FilterPredicate): AsyncIterable<ContentInfo> {
+    for (const row of this.#table.rows(this.#namespace)) {
+      const info = toContentInfo(row);
+      if (filter === undefined || filter(contentFields(info))) yield info;
+    }
+  }
+
+  async update(update: ContentUpdate): Promise<ContentInfo> {
+    const row = this.#table.options.database.transaction(() => {
+      const current = this.#row(update.digest);
+      const labels = updatedLabels(current.labels, update.labels, update.fields);
+      checkLabels(labels);
+      const next = { ...current, labels, updatedAt: nowTimestamp() };
+      this.#table.put(this.#namespace, next);
+      return next;
+    });
+    this.#table.options.onMutation();
+    return toContentInfo(row);
+  }
+
+  async delete(digest: Digest): Promise<void> {
+    const { changes } = this.#table.options.database
+      .prepare('DELETE FROM blobs WHERE namespace = ? AND digest = ?')
+      .run(this.#namespace, digest);
+    if (changes === 0) throw new BoxshipError('notFound', `content digest ${digest}`);
+    this.#table.options.onMutation(); // the bytes go with the next collection, when no namespace lists them
+  }
+
+  get #backend(): ContentStore {
+    return this.#table.options.backend;
+  }
+
+  #row(digest: Digest): wire.Info {
+    const row = this.#table.row(this.#namespace, digest);
+    if (row === undefined) throw new BoxshipError('notFound', `content digest ${digest}`);
+    return row;
+  }
+
+  #refBelow(ref: string): string {
+    return `${this.#namespace}/${ref}`;
+  }
+
+  #below(options: WriterOptions): WriterOptions {
+    const { lease: _ours, labels: _stored, ...rest } = options;
+    return { ...rest, ref: this.#refBelow(options.ref) };
+  }
+
+  async #sharedBlob(digest: Digest, total: number | undefined): Promise<ContentInfo | undefined> {
+    try {
+      const info = await this.#backend.info(digest);
+      return (total ?? 0) === 0 || info.size === total ? info : undefined;
+    } catch (error) {
+      if (BoxshipError.is(error, 'notFound')) return undefined;
+      throw error;
+    }
+  }
+
+  #dropIngest(ref: string): void {
+    const { database } = this.#table.options;
+    database.prepare('DELETE FROM ingests WHERE namespace = ? AND ref = ?').run(this.#namespace, ref);
+    database
+      .prepare(`DELETE FROM lease_resources WHERE namespace = ? AND type = 'ingests' AND resource = ?`)
+      .run(this.#namespace, ref);
+  }
+}
+
+type CommitRow = (digest: Digest, size: number, labels: Readonly<Record<string, string>>) => void;
+
+/** Writes below, then makes the row. */
+class NamespacedWriter implements ContentWriter {
+  readonly #table: ContentTable;
+  readonly #options: WriterOptions;
+  readonly #below: ContentWriter;
+  readonly #commitRow: CommitRow;
+
+  constructor(table: ContentTable, options: WriterOptions, below: ContentWriter, commitRow: CommitRow) {
+    this.#table = table;
+    this.#options = options;
+    this.#below = below;
+    this.#commitRow = commitRow;
+  }
+
+  status = (): IngestStatus => ({ ...this.#below.status(), ref: this.#options.ref });
+  digest = (): Digest => this.#below.digest();
+  write = (bytes: Uint8Array): Promise<void> => this.#below.write(bytes);
+  truncate = (size: number): Promise<void> => this.#below.truncate(size);
+
+  async commit(options: CommitOptions = {}): Promise<Digest> {
+    const size = this.#below.status().offset;
+    const digest = this.#below.digest();
+    const { pending } = this.#table;
+    pending.set(digest, (pending.get(digest) ?? 0) + 1);
+    try {
+      try {
+        await this.#below.commit(options);
+      } catch (error) {
+        // another namespace has brought the same bytes meanwhile: they are there, which is what was asked for
+        if (!BoxshipError.is(error, 'alreadyExists')) throw error;
+      }
+      this.#commitRow(digest, size, { ...this.#options.labels, ...options.labels });
+    } finally {
+      const left = (pending.get(digest) ?? 1) - 1;
+      if (left === 0) pending.delete(digest);
+      else pending.set(digest, left);
+    }
+    return digest;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#below[Symbol.asyncDispose]();
+  }
+}
+
+/** A writer for bytes that are in the store already: complete from the start. */
+class SharedWriter implements ContentWriter {
+  readonly #options: WriterOptions;
+  readonly #blob: ContentInfo;
+  readonly #commitRow: CommitRow;
+  readonly #startedAt = new Date();
+
+  constructor(options: WriterOptions, blob: ContentInfo, commitRow: CommitRow) {
+    this.#options = options;
+    this.#blob = blob;
+    this.#commitRow = commitRow;
+  }
+
+  status(): IngestStatus {
+    const { size, digest } = this.#blob;
+    return { ref: this.#options.ref, offset: size, total: size, expected: digest, startedAt: this.#startedAt, updatedAt: this.#startedAt };
+  }
+
+  digest = (): Digest => this.#blob.digest;
+
+  async write(): Promise<void> {
+    throw new BoxshipError('outOfRange', `content ${this.#blob.digest} is complete: nothing can be written`);
+  }
+
+  async truncate(): Promise<void> {
+    throw new BoxshipError('unimplemented', `content ${this.#blob.digest} is complete and shared: it cannot be cut`);
+  }
+
+  async commit(options: CommitOptions = {}): Promise<Digest> {
+    const { digest, size } = this.#blob;
+    if (options.size !== undefined && options.size > 0 && options.size !== size)
+      throw new BoxshipError('failedPrecondition', `${this.#options.ref} failed size validation: ${size} != ${options.size}`);
+    if (options.expected !== undefined && options.expected !== digest)
+      throw new BoxshipError('failedPrecondition', `unexpected commit digest ${digest}, expected ${options.expected}`);
+    this.#commitRow(digest, size, { ...this.#options.labels, ...options.labels });
+    return digest;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+function toContentInfo(row: wire.Info): ContentInfo {
+  const date = (time: wire.Info['createdAt']) => new Date(Number(fromTimestamp(time ?? toTimestamp(0n)) / 1_000_000n));
+  return {
+    digest: row.digest as Digest,
+    size: Number(row.size),
+    createdAt: date(row.createdAt),
+    updatedAt: date(row.updatedAt),
+    labels: row.labels,
+  };
+}

@@ -1,0 +1,95 @@
+/**
+ * Bundles: the directory on which containerd and a shim meet. `<state>/io.containerd.runtime.v2.task/<namespace>/<id>/` holds
+ * `config.json` (the raw specification), `rootfs/` (mounted by the shim), `work` (a link to the persistent directory) and
+ * what the shim writes. Hidden names are ours: `.group-<name>` for shims of many containers, `.<id>` for bundles on their
+ * way out.
+ */
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { unmountAll } from '@boxship/linux';
+
+const runtimeDirectory = 'io.containerd.runtime.v2.task';
+
+export interface BundleRoots {
+  /** Volatile: voided by a reboot. */
+  readonly state: string;
+  /** Persistent. */
+  readonly root: string;
+}
+
+export interface Bundle {
+  readonly namespace: string;
+  readonly id: string;
+  readonly path: string;
+  readonly workPath: string;
+}
+
+export function bundleOf(roots: BundleRoots, namespace: string, id: string): Bundle {
+  return {
+    namespace,
+    id,
+    path: join(roots.state, runtimeDirectory, namespace, id),
+    workPath: join(roots.root, runtimeDirectory, namespace, id),
+  };
+}
+
+/** Where a shim of the group `name` is at home. */
+export function groupDirectory(roots: BundleRoots, namespace: string, name: string): string {
+  return join(roots.state, runtimeDirectory, namespace, `.group-${name}`);
+}
+
+/** Makes the bundle; a leftover of the same id is removed first. */
+export function createBundle(bundle: Bundle, spec: Uint8Array): void {
+  removeBundle(bundle);
+  mkdirSync(dirname(bundle.path), { recursive: true, mode: 0o711 });
+  mkdirSync(bundle.path, { mode: 0o700 });
+  mkdirSync(join(bundle.path, 'rootfs'), { mode: 0o711 });
+  mkdirSync(bundle.workPath, { recursive: true, mode: 0o711 });
+  symlinkSync(bundle.workPath, join(bundle.path, 'work'));
+  writeFileSync(join(bundle.path, 'config.json'), spec, { mode: 0o600 });
+}
+
+/** Unmounts what is left, hides the directory, then deletes it: a crash in between leaves a hidden name, swept at start. */
+export function removeBundle(bundle: Bundle): void {
+  unmountAll(join(bundle.path, 'rootfs'));
+  const hidden = join(dirname(bundle.path), `.${bundle.id}`);
+  try {
+    renameSync(bundle.path, hidden);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+  rmSync(hidden, { recursive: true, force: true });
+  rmSync(bundle.workPath, { recursive: true, force: true });
+}
+
+/** All bundles, and removal of hidden leftovers. */
+export function scanBundles(roots: BundleRoots): Bundle[] {
+  const base = join(roots.state, runtimeDirectory);
+  const bundles: Bundle[] = [];
+  for (const namespace of names(base)) {
+    for (const id of names(join(base, namespace))) {
+      if (!id.startsWith('.')) bundles.push(bundleOf(roots, namespace, id));
+      else if (!id.startsWith('.group-')) rmSync(join(base, namespace, id), { recursive: true, force: true });
+    }
+  }
+  return bundles;
+}
+
+/** A small file of the bundle, undefined when it is not there. */
+export function readBundleFile(directory: string, name: string): string | undefined {
+  try {
+    return readFileSync(join(directory, name), 'utf8');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
+function names(path: string): string[] {
+  try {
+    return readdirSync(path);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}

@@ -1,0 +1,85 @@
+/**
+ * What containerd keeps of a running container so that the death of its shim costs nothing: a pidfd of the init process,
+ * from which the kernel tells the exit code to anybody (PIDFD_GET_INFO, Linux 6.15), and a duplicate of the console, without
+ * which the terminal would hang up. Both are handed to the successor through files of the bundle:
+ *
+ *   console.json       shim → containerd   {holderPid, fd}   the console as the shim holds it
+ *   console-held.json  containerd → shim   {pid, fd}         the duplicate, to be taken with pidfd_getfd(2)
+ *   exit.json          either → the other  {pid, startTicks, exitStatus, exitedAt, oom}
+ */
+import { closeSync, existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { BoxshipError, writeFileAtomicSync } from '@boxship/base';
+import { duplicateFrom, exitCodeOf, exitStatusOfPidfd, openPidfd, processStat, signalPidfd } from '@boxship/linux';
+import { readBundleFile } from './bundle.ts';
+
+export class InitHolder implements Disposable {
+  readonly #bundle: string;
+  readonly #pid: number;
+  readonly #startTicks: number;
+  readonly #pidfd: number | undefined;
+  #console: number | undefined;
+
+  /** @param pid the init process; it may have ended already */
+  constructor(bundle: string, pid: number) {
+    this.#bundle = bundle;
+    this.#pid = pid;
+    this.#startTicks = processStat(pid)?.startTicks ?? 0;
+    this.#pidfd = openIfAlive(pid);
+  }
+
+  /** Duplicates the console, if the bundle names one. */
+  holdConsole(): void {
+    const text = readBundleFile(this.#bundle, 'console.json');
+    if (text === undefined || this.#console !== undefined) return;
+    const { holderPid, fd } = JSON.parse(text) as { holderPid: number; fd: number };
+    const holder = openIfAlive(holderPid);
+    if (holder === undefined) return; // the shim is gone: there is nothing left to hold
+    try {
+      this.#console = duplicateFrom(holder, fd);
+    } finally {
+      closeSync(holder);
+    }
+  }
+
+  /** Writes down for a successor of the shim what only this process knows. */
+  prepareSuccession(): void {
+    if (this.#console !== undefined) {
+      const held = { pid: process.pid, fd: this.#console };
+      writeFileAtomicSync(join(this.#bundle, 'console-held.json'), JSON.stringify(held), { isDurable: false });
+    }
+    const record = join(this.#bundle, 'exit.json');
+    if (this.#pidfd === undefined || signalPidfd(this.#pidfd, 0) || existsSync(record)) return;
+    const status = exitStatusOfPidfd(this.#pidfd, this.#pid);
+    const exit = {
+      pid: this.#pid,
+      startTicks: this.#startTicks,
+      exitStatus: status === undefined ? 255 : exitCodeOf(status),
+      exitedAt: String(BigInt(Date.now()) * 1_000_000n),
+      oom: false,
+      ...(status === undefined ? { isLost: true } : {}),
+    };
+    writeFileAtomicSync(record, JSON.stringify(exit));
+  }
+
+  /** Signals the process without its shim; false when it has ended. */
+  signal(signal: number): boolean {
+    return this.#pidfd !== undefined && signalPidfd(this.#pidfd, signal);
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#pidfd !== undefined) closeSync(this.#pidfd);
+    if (this.#console !== undefined) closeSync(this.#console);
+    this.#console = undefined;
+  }
+}
+
+function openIfAlive(pid: number): number | undefined {
+  if (pid <= 0) return undefined;
+  try {
+    return openPidfd(pid);
+  } catch (error) {
+    if (BoxshipError.is(error, 'notFound')) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * Finds or starts the shim for a task. Programs named in `groupingShims` serve many containers per process: one per
+ * namespace and group, started ahead of need, so that no process but the OCI runtime is started on the path of a container.
+ * The group is the annotation `io.containerd.runc.v2.group` of the specification, else `default`.
+ */
+import { mkdirSync } from 'node:fs';
+import type { Any } from '@boxship/api';
+import { Any as AnyMessage } from '@boxship/api';
+import { type Logger } from '@boxship/base';
+import { type BundleRoots, groupDirectory } from './bundle.ts';
+import { resolveRuntime, type ShimInvocation, startShim } from './shim-binary.ts';
+import { GroupShim, type Shim, SingleShim } from './shim.ts';
+
+export interface ShimManagerOptions {
+  readonly roots: BundleRoots;
+  /** Our gRPC socket. */
+  readonly address: string;
+  /** Runtime name → program. */
+  readonly runtimes: ReadonlyMap<string, string>;
+  readonly groupingShims: ReadonlySet<string>;
+  readonly isDebug: boolean;
+  readonly log: Logger;
+  readonly prepareSuccession: (shim: Shim) => void;
+  readonly onSucceeded: (shim: Shim) => Promise<void>;
+}
+
+export class ShimManager implements AsyncDisposable {
+  readonly #options: ShimManagerOptions;
+  readonly #groups = new Map<string, GroupShim>();
+
+  constructor(options: ShimManagerOptions) {
+    this.#options = options;
+  }
+
+  resolve(runtime: string): string {
+    return resolveRuntime(runtime, this.#options.runtimes);
+  }
+
+  isGrouping(binary: string): boolean {
+    return this.#options.groupingShims.has(binary);
+  }
+
+  /** The shim of a group, running or started now. */
+  group(binary: string, namespace: string, name: string): GroupShim {
+    const key = `${binary} ${namespace} ${name}`;
+    const known = this.#groups.get(key);
+    if (known !== undefined) return known;
+    const directory = groupDirectory(this.#options.roots, namespace, name);
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const shim: GroupShim = new GroupShim({
+      invocation: this.#invocation(binary, namespace, name, directory, undefined),
+      log: this.#options.log,
+      prepareSuccession: () => this.#options.prepareSuccession(shim),
+      onSucceeded: () => this.#options.onSucceeded(shim),
+    });
+    this.#groups.set(key, shim);
+    return shim;
+  }
+
+  /** Starts a shim of its own for one container. */
+  async single(binary: string, namespace: string, id: string, bundle: string, options: Any | undefined): Promise<SingleShim> {
+    const address = await startShim(this.#invocation(binary, namespace, id, bundle, options));
+    return await SingleShim.connect(binary, address);
+  }
+
+  /** How the program is called for this container; also for its `delete`. */
+  invocation(binary: string, namespace: string, id: string, bundle: string): ShimInvocation {
+    return this.#invocation(binary, namespace, id, bundle, undefined);
+  }
+
+  #invocation(binary: string, namespace: string, id: string, directory: string, options: Any | undefined): ShimInvocation {
+    return {
+      binary,
+      namespace,
+      id,
+      directory,
+      address: this.#options.address,
+      options: options === undefined ? Buffer.alloc(0) : AnyMessage.encode(options).finish(),
+      isDebug: this.#options.isDebug,
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all([...this.#groups.values()].map((shim) => shim.close()));
+  }
+}
+
+/** The group that a specification asks for. */
+export function groupOf(spec: Uint8Array): string {
+  const { annotations } = JSON.parse(Buffer.from(spec).toString('utf8')) as { annotations?: { [key: string]: string } };
+  return annotations?.['io.containerd.runc.v2.group'] ?? annotations?.['io.kubernetes.cri.sandbox-id'] ?? 'default';
+}

@@ -1,0 +1,176 @@
+/**
+ * A live shim as the task manager sees it: something that answers the Task service. Two forms:
+ *
+ * - {@link SingleShim}: one process for one container, the way every foreign shim works. When its connection ends, the
+ *   container is lost and cleaned up (containerd's rule).
+ * - {@link GroupShim}: one process for many containers. When its connection ends a successor is started, adopts the
+ *   containers from their bundles, and calls go on; nobody above notices more than a delay.
+ */
+import { shimTask } from '@boxship/api';
+import { BoxshipError, type Logger, messageOf, sleep, withDeadline } from '@boxship/base';
+import { type ServiceClient, TtrpcClient } from '@boxship/ttrpc';
+import { startShim, type ShimInvocation } from './shim-binary.ts';
+
+export type TaskClient = ServiceClient<typeof shimTask.TaskService>;
+
+export interface ShimCallOptions {
+  readonly operation: string;
+  readonly id: string;
+  /** Undefined: without limit (Wait). */
+  readonly timeoutMs: number | undefined;
+  readonly signal?: AbortSignal;
+  /** Whether the call may be made again when the shim dies under it. */
+  readonly isRepeatable: boolean;
+}
+
+export interface Shim {
+  readonly binary: string;
+  readonly address: string;
+  readonly isGroup: boolean;
+  call<T>(options: ShimCallOptions, work: (task: TaskClient) => Promise<T>): Promise<T>;
+  /** Ends the connection; the shim's process lives on. */
+  close(): Promise<void>;
+}
+
+async function bounded<T>(options: ShimCallOptions, work: () => Promise<T>): Promise<T> {
+  const { operation, id, timeoutMs, signal } = options;
+  if (timeoutMs === undefined && signal === undefined) return await work();
+  const limit = { component: 'shim', operation, id, timeoutMs: timeoutMs ?? 2 ** 31 - 1 };
+  return await withDeadline(signal === undefined ? limit : { ...limit, signal }, work);
+}
+
+export class SingleShim implements Shim {
+  readonly isGroup = false;
+  readonly binary: string;
+  readonly address: string;
+  readonly #client: TtrpcClient;
+  readonly #task: TaskClient;
+
+  private constructor(binary: string, address: string, client: TtrpcClient) {
+    this.binary = binary;
+    this.address = address;
+    this.#client = client;
+    this.#task = client.service(shimTask.TaskService);
+  }
+
+  static async connect(binary: string, address: string): Promise<SingleShim> {
+    return new SingleShim(binary, address, await TtrpcClient.connect(address));
+  }
+
+  /** Resolves when the connection has ended. */
+  get closed(): Promise<unknown> {
+    return this.#client.closed;
+  }
+
+  call<T>(options: ShimCallOptions, work: (task: TaskClient) => Promise<T>): Promise<T> {
+    return bounded(options, () => work(this.#task));
+  }
+
+  async close(): Promise<void> {
+    await this.#client[Symbol.asyncDispose]();
+  }
+}
+
+export interface GroupShimOptions {
+  readonly invocation: ShimInvocation;
+  readonly log: Logger;
+  /** Before a successor is started: writes down what it needs to know. */
+  readonly prepareSuccession: () => void;
+  /** After a successor serves: takes hold of its descriptors anew. */
+  readonly onSucceeded: () => Promise<void>;
+}
+
+interface Connection {
+  readonly client: TtrpcClient;
+  readonly task: TaskClient;
+}
+
+export class GroupShim implements Shim {
+  readonly isGroup = true;
+  readonly #options: GroupShimOptions;
+  #address = '';
+  #connection: Promise<Connection>;
+  #isClosed = false;
+
+  constructor(options: GroupShimOptions) {
+    this.#options = options;
+    this.#connection = this.#start(1);
+    this.#connection.catch(() => {}); // reported to whoever calls; a later call starts anew
+  }
+
+  get binary(): string {
+    return this.#options.invocation.binary;
+  }
+
+  get address(): string {
+    return this.#address;
+  }
+
+  /** Resolves when the shim serves. */
+  async ready(): Promise<void> {
+    await this.#connection;
+  }
+
+  async call<T>(options: ShimCallOptions, work: (task: TaskClient) => Promise<T>): Promise<T> {
+    return await bounded(options, async () => {
+      for (;;) {
+        const connection = await this.#connected();
+        try {
+          return await work(connection.task);
+        } catch (error) {
+          if (!connection.client.isClosed || this.#isClosed || !options.isRepeatable) throw error;
+          // the shim died under the call: the loop waits for its successor
+        }
+      }
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    const connection = await this.#connection.catch(() => undefined); // one that never came needs no closing
+    await connection?.client[Symbol.asyncDispose]();
+  }
+
+  #connected(): Promise<Connection> {
+    return this.#connection.catch(() => {
+      // the last start failed: this call tries again instead of repeating an old failure
+      this.#connection = this.#start(3);
+      return this.#connection;
+    });
+  }
+
+  async #start(attempts: number): Promise<Connection> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        this.#address = await startShim(this.#options.invocation);
+        const client = await TtrpcClient.connect(this.#address);
+        void client.closed.then(() => this.#succeed());
+        return { client, task: client.service(shimTask.TaskService) };
+      } catch (error) {
+        if (attempt >= attempts || this.#isClosed) throw error;
+        await sleep(Math.min(2_000, 50 * 2 ** attempt));
+      }
+    }
+  }
+
+  #succeed(): void {
+    if (this.#isClosed) return;
+    const { log, invocation } = this.#options;
+    const startedAt = performance.now();
+    log.warn('the shim has ended, a successor takes over', { namespace: invocation.namespace, group: invocation.id });
+    this.#connection = (async () => {
+      this.#options.prepareSuccession();
+      return await this.#start(20);
+    })();
+    this.#connection.then(
+      async () => {
+        await this.#options.onSucceeded();
+        log.info('the successor of the shim serves', { group: invocation.id, tookMs: Math.round(performance.now() - startedAt) });
+      },
+      (error: unknown) => log.error('no successor of the shim could be started', { group: invocation.id, error: messageOf(error) }),
+    ).catch((error: unknown) => log.error('the successor of the shim was not taken over', { error: messageOf(error) }));
+  }
+}
+
+/** True for the failure of a call whose shim is gone. */
+export const isShimGone = (error: unknown): boolean => BoxshipError.is(error, 'unavailable');

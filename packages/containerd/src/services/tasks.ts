@@ -1,0 +1,196 @@
+/** `containerd.services.tasks.v1.Tasks`: relays to shims. */
+import {
+  type CallContext,
+  type containers,
+  type Metric,
+  nowTimestamp,
+  type ServiceHandlers,
+  type shimTask,
+  type tasks as wire,
+  type taskTypes,
+} from '@boxship/api';
+import { BoxshipError, checkIdentifier, type Logger, messageOf, parseFilters } from '@boxship/base';
+import type { RecordTable } from '../metadata/record-table.ts';
+import type { TaskClient } from '../runtime/shim.ts';
+import type { Task } from '../runtime/task.ts';
+import type { TaskManager } from '../runtime/task-manager.ts';
+import { getContainer } from './containers.ts';
+
+const SIGKILL = 9;
+const stateTimeoutMs = 2_000; // containerd's io.containerd.timeout.task.state
+const callTimeoutMs = 30_000;
+
+export function tasksService(options: {
+  manager: TaskManager;
+  containers: RecordTable<containers.Container>;
+  log: Logger;
+}): ServiceHandlers<typeof wire.TasksService> {
+  const { manager, log } = options;
+
+  /** One call to the shim of the task that the request names. */
+  const relay = async <T>(
+    request: { containerId: string },
+    context: CallContext,
+    call: { operation: string; isRepeatable?: boolean; timeoutMs?: number | undefined },
+    work: (client: TaskClient, id: string) => Promise<T>,
+  ): Promise<T> => {
+    const id = request.containerId;
+    const task = manager.get(context.namespace, id);
+    const timeoutMs = 'timeoutMs' in call ? call.timeoutMs : Math.min(context.remainingMs ?? callTimeoutMs, callTimeoutMs);
+    const limits = { operation: call.operation, id, timeoutMs, isRepeatable: call.isRepeatable ?? false };
+    return await task.shim.call(limits, (client) => work(client, id));
+  };
+
+  const metricsOf = async (task: Task): Promise<Metric | undefined> => {
+    const { id } = task.bundle;
+    try {
+      const limits = { operation: 'Stats', id, timeoutMs: stateTimeoutMs, isRepeatable: true };
+      const { stats } = await task.shim.call(limits, (client) => client.stats({ id }));
+      return { timestamp: nowTimestamp(), id, data: stats };
+    } catch (error) {
+      log.warn('collecting metrics of a task failed', { id, error: messageOf(error) });
+      return undefined;
+    }
+  };
+
+  return {
+    async create(request, context) {
+      const { namespace } = context;
+      const container = getContainer(options.containers, namespace, request.containerId);
+      const task = await manager.create({
+        namespace,
+        id: container.id,
+        spec: container.spec?.value ?? Buffer.alloc(0),
+        runtime: request.runtimePath !== '' ? request.runtimePath : (container.runtime?.name ?? ''),
+        options: request.options ?? container.runtime?.options,
+        rootfs: request.rootfs,
+        stdin: request.stdin,
+        stdout: request.stdout,
+        stderr: request.stderr,
+        terminal: request.terminal,
+        checkpoint: '',
+      });
+      return { containerId: container.id, pid: task.pid };
+    },
+    async start(request, context) {
+      const { execId } = request;
+      const call = { operation: 'Start', timeoutMs: 120_000 };
+      return await relay(request, context, call, (client, id) => client.start({ id, execId }));
+    },
+    async delete(request, context) {
+      const { pid, exitStatus, exitedAt } = await manager.delete(context.namespace, request.containerId);
+      return { id: request.containerId, pid, exitStatus, exitedAt };
+    },
+    async deleteProcess(request, context) {
+      const { execId } = request;
+      if (execId === '') throw new BoxshipError('invalidArgument', 'exec id must not be empty: Delete removes the task itself');
+      const call = { operation: 'Delete', isRepeatable: true };
+      const answer = await relay(request, context, call, (client, id) => client.delete({ id, execId }));
+      return { id: execId, ...answer };
+    },
+    async get(request, context) {
+      const { execId } = request;
+      const call = { operation: 'State', isRepeatable: true };
+      return { process: toProcess(await relay(request, context, call, (client, id) => client.state({ id, execId }))) };
+    },
+    async list(_request, context) {
+      const states = await Promise.all(
+        manager.list(context.namespace).map(async (task) => {
+          const { id } = task.bundle;
+          try {
+            const limits = { operation: 'State', id, timeoutMs: stateTimeoutMs, isRepeatable: true };
+            return [toProcess(await task.shim.call(limits, (client) => client.state({ id, execId: '' })))];
+          } catch (error) {
+            log.warn('a task is left out of the list', { id, error: messageOf(error) });
+            return [];
+          }
+        }),
+      );
+      return { tasks: states.flat() };
+    },
+    async kill(request, context) {
+      const { execId, signal, all } = request;
+      const call = { operation: 'Kill', isRepeatable: true, timeoutMs: 10_000 };
+      try {
+        return await relay(request, context, call, (client, id) => client.kill({ id, execId, signal, all }));
+      } catch (error) {
+        // a shim that hangs must not keep a container from being killed
+        const isStuck = BoxshipError.is(error, 'deadlineExceeded') && signal === SIGKILL && execId === '';
+        if (isStuck && manager.get(context.namespace, request.containerId).holder.signal(SIGKILL)) return {};
+        throw error;
+      }
+    },
+    async exec(request, context) {
+      const { execId, terminal, stdin, stdout, stderr, spec } = request;
+      if (execId === '') throw new BoxshipError('invalidArgument', 'exec id cannot be empty');
+      checkIdentifier(execId);
+      await relay(request, context, { operation: 'Exec' }, (client, id) =>
+        client.exec({ id, execId, terminal, stdin, stdout, stderr, spec }),
+      );
+      return {};
+    },
+    async resizePty(request, context) {
+      const { execId, width, height } = request;
+      const call = { operation: 'ResizePty', isRepeatable: true };
+      return await relay(request, context, call, (client, id) => client.resizePty({ id, execId, width, height }));
+    },
+    async closeIo(request, context) {
+      const { execId, stdin } = request;
+      const call = { operation: 'CloseIO', isRepeatable: true };
+      return await relay(request, context, call, (client, id) => client.closeIo({ id, execId, stdin }));
+    },
+    async pause(request, context) {
+      return await relay(request, context, { operation: 'Pause' }, (client, id) => client.pause({ id }));
+    },
+    async resume(request, context) {
+      return await relay(request, context, { operation: 'Resume' }, (client, id) => client.resume({ id }));
+    },
+    async listPids(request, context) {
+      return await relay(request, context, { operation: 'Pids', isRepeatable: true }, (client, id) => client.pids({ id }));
+    },
+    async checkpoint() {
+      throw new BoxshipError('unimplemented', 'checkpoint needs CRIU, which this server does not drive');
+    },
+    async update(request, context) {
+      const { resources, annotations } = request;
+      const call = { operation: 'Update', isRepeatable: true };
+      return await relay(request, context, call, (client, id) => client.update({ id, resources, annotations }));
+    },
+    async metrics({ filters }, context) {
+      const matches = parseFilters(filters);
+      const wanted = manager.list(context.namespace).filter((task) =>
+        matches(([field]) => (field === 'id' ? task.bundle.id : field === 'namespace' ? task.bundle.namespace : undefined)),
+      );
+      const metrics = await Promise.all(wanted.map(metricsOf));
+      return { metrics: metrics.filter((metric) => metric !== undefined) };
+    },
+    async wait(request, context) {
+      const { execId } = request;
+      const task = manager.get(context.namespace, request.containerId);
+      const limits = {
+        operation: 'Wait',
+        id: request.containerId,
+        timeoutMs: context.remainingMs,
+        signal: context.signal,
+        isRepeatable: true,
+      };
+      return await task.shim.call(limits, (client) => client.wait({ id: request.containerId, execId }));
+    },
+  };
+}
+
+function toProcess(state: shimTask.StateResponse): taskTypes.Process {
+  return {
+    // containerd leaves container_id empty and names an exec by `id`
+    containerId: '',
+    id: state.execId === '' ? state.id : state.execId,
+    pid: state.pid,
+    status: state.status,
+    stdin: state.stdin,
+    stdout: state.stdout,
+    stderr: state.stderr,
+    terminal: state.terminal,
+    exitStatus: state.exitStatus,
+    exitedAt: state.exitedAt,
+  };
+}
