@@ -23,7 +23,7 @@ import {
   transfer,
   version,
 } from '@boxship/api';
-import { Client, type ChannelOptions, credentials } from '@grpc/grpc-js';
+import { type ChannelOptions, Client, credentials } from '@grpc/grpc-js';
 import { serviceClient } from './service-client.ts';
 
 /** The services of a containerd, each with promises; the same shape for a remote and an in-process server. */

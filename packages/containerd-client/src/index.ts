@@ -1,2 +1,12 @@
-export { connect, type ConnectOptions, type ContainerdClient, type ContainerdServices } from './connect.ts';
 export type { CallOptions, Duplex, ServiceClient } from '@boxship/api';
+export { type ConnectOptions, type ContainerdClient, type ContainerdServices, connect } from './connect.ts';
+export { remoteContentStore } from './content.ts';
+export { remoteSnapshotter } from './snapshots.ts';
+export {
+  type RemoteStores,
+  remoteApplier,
+  remoteComparer,
+  remoteImages,
+  remoteLeases,
+  remoteStores,
+} from './stores.ts';

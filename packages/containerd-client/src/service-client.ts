@@ -2,7 +2,7 @@
  * One typed client for any generated gRPC service: promises for unary methods, async iterables for streams, errors by kind.
  * This is the only file that knows grpc-js on the calling side. A local (in-process) server offers the same shape.
  */
-import { BoxshipError, currentTraceparent, fromGrpcStatus } from '@boxship/base';
+
 import {
   type CallOptions,
   type Duplex,
@@ -12,7 +12,8 @@ import {
   type ServiceClient,
   traceHeader,
 } from '@boxship/api';
-import { type CallOptions as GrpcCallOptions, type Client, Metadata, type ServiceError, status } from '@grpc/grpc-js';
+import { BoxshipError, currentTraceparent, fromGrpcStatus } from '@boxship/base';
+import { type Client, type CallOptions as GrpcCallOptions, Metadata, type ServiceError, status } from '@grpc/grpc-js';
 
 export interface ServiceClientOptions {
   /** containerd namespace sent with each call; empty: none. */
@@ -33,7 +34,8 @@ export function serviceClient<Service extends object>(
     const method = value as AnyMethod;
     if (method.requestStream) methods[name] = (call?: CallOptions) => duplex(grpc, method, options, call ?? {});
     else if (method.responseStream)
-      methods[name] = (request?: object, call?: CallOptions) => serverStream(grpc, method, request, options, call ?? {});
+      methods[name] = (request?: object, call?: CallOptions) =>
+        serverStream(grpc, method, request, options, call ?? {});
     else methods[name] = (request?: object, call?: CallOptions) => unary(grpc, method, request, options, call ?? {});
   }
   return methods as ServiceClient<Service>;
@@ -44,7 +46,10 @@ function complete(method: AnyMethod, request: object | undefined): object {
   return Object.assign(method.requestDeserialize(Buffer.alloc(0)), request);
 }
 
-function callSetup(options: ServiceClientOptions, call: CallOptions): { metadata: Metadata; grpcOptions: GrpcCallOptions } {
+function callSetup(
+  options: ServiceClientOptions,
+  call: CallOptions,
+): { metadata: Metadata; grpcOptions: GrpcCallOptions } {
   // waitForReady: while the server is being restarted a call waits for it, up to the deadline, instead of failing
   const metadata = new Metadata({ waitForReady: true });
   if (options.namespace !== '') metadata.set(namespaceHeader, options.namespace);
@@ -57,7 +62,9 @@ function callSetup(options: ServiceClientOptions, call: CallOptions): { metadata
 
 function fromServiceError(error: ServiceError, method: AnyMethod): BoxshipError {
   if (error.code === status.UNAVAILABLE && !error.details.endsWith('unavailable'))
-    return new BoxshipError('unavailable', `containerd does not answer ${method.path}: ${error.details}`, { cause: error });
+    return new BoxshipError('unavailable', `containerd does not answer ${method.path}: ${error.details}`, {
+      cause: error,
+    });
   return fromGrpcStatus({ code: error.code, message: error.details }, { method: method.path });
 }
 

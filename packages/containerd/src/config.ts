@@ -72,7 +72,10 @@ export function parseConfig(args: readonly string[], defaults: { shim: string })
   const state = text('state') ?? '/run/boxship/containerd';
   const logLevel = text('log-level') ?? 'info';
   if (!['debug', 'info', 'warn', 'error', 'fatal'].includes(logLevel))
-    throw new BoxshipError('invalidArgument', `boxship-containerd: --log-level ${logLevel}: use debug, info, warn or error`);
+    throw new BoxshipError(
+      'invalidArgument',
+      `boxship-containerd: --log-level ${logLevel}: use debug, info, warn or error`,
+    );
   return Object.freeze({
     root: text('root') ?? '/var/lib/boxship/containerd',
     state,

@@ -32,7 +32,9 @@ function complete(method: AnyMethod, request: object | undefined): object {
 
 function contextFor(namespace: string, options: CallOptions | undefined) {
   const timeout = options?.timeoutMs ?? 0;
-  const signals = [options?.signal, timeout > 0 ? AbortSignal.timeout(timeout) : undefined].filter((s) => s !== undefined);
+  const signals = [options?.signal, timeout > 0 ? AbortSignal.timeout(timeout) : undefined].filter(
+    (s) => s !== undefined,
+  );
   return callContext({
     namespace,
     lease: options?.lease,
@@ -41,7 +43,12 @@ function contextFor(namespace: string, options: CallOptions | undefined) {
   });
 }
 
-function localDuplex(handler: Handler, method: AnyMethod, namespace: string, options: CallOptions | undefined): Duplex<object, object> {
+function localDuplex(
+  handler: Handler,
+  method: AnyMethod,
+  namespace: string,
+  options: CallOptions | undefined,
+): Duplex<object, object> {
   const cancel = new AbortController();
   const queue: object[] = [];
   let wake: (() => void) | undefined;
@@ -61,7 +68,10 @@ function localDuplex(handler: Handler, method: AnyMethod, namespace: string, opt
   };
   const signal = options?.signal === undefined ? cancel.signal : AbortSignal.any([options.signal, cancel.signal]);
   const context = contextFor(namespace, { ...options, signal });
-  const answers = (handler as unknown as (r: AsyncIterable<object>, c: typeof context) => AsyncIterable<object>)(requests, context);
+  const answers = (handler as unknown as (r: AsyncIterable<object>, c: typeof context) => AsyncIterable<object>)(
+    requests,
+    context,
+  );
   return {
     async send(request) {
       if (isEnded) throw new BoxshipError('failedPrecondition', 'the stream was ended');

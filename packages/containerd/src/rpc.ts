@@ -2,7 +2,14 @@
  * The gRPC edge of the server: turns plain handlers into grpc-js handlers, metadata into a {@link CallContext}, thrown
  * errors into status codes. Nothing behind this file knows gRPC; the in-process client calls the same handlers.
  */
-import { type CallContext, leaseHeader, type MethodDefinition, namespaceHeader, type ServiceHandlers, traceHeader } from '@boxship/api';
+import {
+  type CallContext,
+  leaseHeader,
+  type MethodDefinition,
+  namespaceHeader,
+  type ServiceHandlers,
+  traceHeader,
+} from '@boxship/api';
 import { BoxshipError, checkIdentifier, parseTraceparent, toGrpcStatus, withSpan } from '@boxship/base';
 import {
   type handleBidiStreamingCall,
@@ -25,13 +32,20 @@ interface Call {
 }
 
 /** Registers the handlers of one service. */
-export function serve<Service extends object>(server: Server, service: Service, handlers: ServiceHandlers<Service>): void {
+export function serve<Service extends object>(
+  server: Server,
+  service: Service,
+  handlers: ServiceHandlers<Service>,
+): void {
   const implementation: UntypedServiceImplementation = {};
   for (const [name, value] of Object.entries(service)) {
     const method = value as AnyMethod;
     const handler = (handlers as Record<string, unknown>)[name];
     implementation[name] = method.requestStream
-      ? bidirectional(method, handler as (requests: AsyncIterable<unknown>, context: CallContext) => AsyncIterable<unknown>)
+      ? bidirectional(
+          method,
+          handler as (requests: AsyncIterable<unknown>, context: CallContext) => AsyncIterable<unknown>,
+        )
       : method.responseStream
         ? serverStream(method, handler as (request: unknown, context: CallContext) => AsyncIterable<unknown>)
         : unary(method, handler as (request: unknown, context: CallContext) => Promise<unknown>);
@@ -93,7 +107,10 @@ function statusOf(error: unknown): ServerErrorResponse {
   return Object.assign(new Error(message), { code, details: message, metadata: new Metadata() });
 }
 
-function unary(method: AnyMethod, handler: (request: unknown, context: CallContext) => Promise<unknown>): handleUnaryCall<unknown, unknown> {
+function unary(
+  method: AnyMethod,
+  handler: (request: unknown, context: CallContext) => Promise<unknown>,
+): handleUnaryCall<unknown, unknown> {
   return (call, callback) => {
     span(call, method, async () => handler(call.request, contextOf(call))).then(
       (response) => callback(null, response),
@@ -135,12 +152,20 @@ function serverStream(
   method: AnyMethod,
   handler: (request: unknown, context: CallContext) => AsyncIterable<unknown>,
 ): handleServerStreamingCall<unknown, unknown> {
-  return (call) => finish(call, span(call, method, () => pump(call, handler(call.request, contextOf(call)))));
+  return (call) =>
+    finish(
+      call,
+      span(call, method, () => pump(call, handler(call.request, contextOf(call)))),
+    );
 }
 
 function bidirectional(
   method: AnyMethod,
   handler: (requests: AsyncIterable<unknown>, context: CallContext) => AsyncIterable<unknown>,
 ): handleBidiStreamingCall<unknown, unknown> {
-  return (call) => finish(call, span(call, method, () => pump(call, handler(call, contextOf(call)))));
+  return (call) =>
+    finish(
+      call,
+      span(call, method, () => pump(call, handler(call, contextOf(call)))),
+    );
 }

@@ -1,5 +1,5 @@
 /** The event bus: publish, forward, subscribe. No history; a slow reader delays nobody. */
-import { type Any, encodeAny, type Envelope, nowTimestamp } from '@boxship/api';
+import { type Any, type Envelope, encodeAny, nowTimestamp } from '@boxship/api';
 import { BoxshipError, Broadcast, parseFilters } from '@boxship/base';
 import { checkNamespace } from '../rpc.ts';
 import { eventLookup } from './event-lookup.ts';
@@ -26,7 +26,8 @@ export class EventExchange {
   forward(envelope: Envelope): void {
     checkNamespace(envelope.namespace);
     checkTopic(envelope.topic);
-    if (envelope.timestamp === undefined) throw new BoxshipError('invalidArgument', 'timestamp must be set on forwarded event');
+    if (envelope.timestamp === undefined)
+      throw new BoxshipError('invalidArgument', 'timestamp must be set on forwarded event');
     this.#broadcast.publish(envelope);
   }
 
@@ -51,7 +52,8 @@ export class EventExchange {
 
 function checkTopic(topic: string): void {
   if (topic === '') throw new BoxshipError('invalidArgument', 'envelope topic "" not found: topic must not be empty');
-  if (!topic.startsWith('/')) throw new BoxshipError('invalidArgument', `topic ${JSON.stringify(topic)} must start with '/'`);
+  if (!topic.startsWith('/'))
+    throw new BoxshipError('invalidArgument', `topic ${JSON.stringify(topic)} must start with '/'`);
   if (!/^(\/[A-Za-z0-9]+([._-][A-Za-z0-9]+)*)+$/.test(topic))
     throw new BoxshipError('invalidArgument', `topic ${JSON.stringify(topic)}: each component must be an identifier`);
 }

@@ -3,8 +3,8 @@
  * of what was not reached, then frees blobs and snapshots below that no row names any more.
  */
 import type { containers, images } from '@boxship/api';
-import { BoxshipError, type Logger } from '@boxship/base';
 import { snapshots as wire } from '@boxship/api';
+import { BoxshipError, type Logger } from '@boxship/base';
 import type { ContentStore } from '@boxship/image-store';
 import type { ContentTable } from '../metadata/content.ts';
 import type { Database } from '../metadata/database.ts';
@@ -62,7 +62,8 @@ function sweepRows(options: CollectorOptions, namespace: string): { namespace: s
     roots.push(...labelEdges(image.labels));
   }
   for (const container of options.containers.list(namespace)) {
-    if (container.snapshotKey !== '') roots.push({ type: 'snapshot', name: `${container.snapshotter}/${container.snapshotKey}` });
+    if (container.snapshotKey !== '')
+      roots.push({ type: 'snapshot', name: `${container.snapshotter}/${container.snapshotKey}` });
     roots.push(...labelEdges(container.labels));
   }
   const blobs = new Map(content.rows(namespace).map((row) => [row.digest, row.labels]));
@@ -75,13 +76,16 @@ function sweepRows(options: CollectorOptions, namespace: string): { namespace: s
       if (isRoot(labels)) roots.push({ type: 'snapshot', name: `${name}/${row.key}` });
     }
   }
-  const ingests = database.prepare('SELECT ref, expected, started_ms FROM ingests WHERE namespace = ?').all(namespace) as unknown as {
+  const ingests = database
+    .prepare('SELECT ref, expected, started_ms FROM ingests WHERE namespace = ?')
+    .all(namespace) as unknown as {
     ref: string;
     expected: string;
     started_ms: number;
   }[];
   const expectedBy = new Map(ingests.map((ingest) => [ingest.ref, ingest.expected]));
-  for (const ingest of ingests) if (now - ingest.started_ms < ingestLifeMs) roots.push({ type: 'ingest', name: ingest.ref });
+  for (const ingest of ingests)
+    if (now - ingest.started_ms < ingestLifeMs) roots.push({ type: 'ingest', name: ingest.ref });
 
   const marked = reachable(roots, nodeKey, function* (node): Iterable<Node> {
     if (node.type === 'ingest') {
@@ -106,13 +110,16 @@ function sweepRows(options: CollectorOptions, namespace: string): { namespace: s
     const slash = tree.indexOf('/');
     snapshots.get(tree.slice(0, slash))?.remove(namespace, tree.slice(slash + 1));
   }
-  return ingests.filter(({ ref }) => !marked.has(nodeKey({ type: 'ingest', name: ref }))).map(({ ref }) => ({ namespace, ref }));
+  return ingests
+    .filter(({ ref }) => !marked.has(nodeKey({ type: 'ingest', name: ref })))
+    .map(({ ref }) => ({ namespace, ref }));
 }
 
 async function sweepBlobs(options: CollectorOptions): Promise<void> {
   const { backend } = options.content.options;
   const isListed = (digest: string) =>
-    options.content.pending.has(digest) || options.database.prepare('SELECT 1 FROM blobs WHERE digest = ? LIMIT 1').get(digest) !== undefined;
+    options.content.pending.has(digest) ||
+    options.database.prepare('SELECT 1 FROM blobs WHERE digest = ? LIMIT 1').get(digest) !== undefined;
   for await (const { digest } of backend.walk()) {
     if (isListed(digest)) continue;
     await backend.delete(digest).catch((error: unknown) => {
@@ -125,7 +132,8 @@ async function sweepSnapshots(options: CollectorOptions, table: SnapshotTable): 
   const { backend, name } = table.options;
   const listed = (key: string) =>
     table.pending.has(key) ||
-    options.database.prepare('SELECT 1 FROM snapshots WHERE snapshotter = ? AND backend = ?').get(name, key) !== undefined;
+    options.database.prepare('SELECT 1 FROM snapshots WHERE snapshotter = ? AND backend = ?').get(name, key) !==
+      undefined;
   // leaves first: a round removes what has no children left; ends when a round removes nothing
   for (let removed = 1; removed > 0; ) {
     removed = 0;

@@ -3,7 +3,7 @@
  * another namespace has already is not sent again: its writer opens complete and only the commit is left (containerd's
  * "shared" policy).
  */
-import { content as wire, fromTimestamp, nowTimestamp, toTimestamp } from '@boxship/api';
+import { fromTimestamp, nowTimestamp, toTimestamp, content as wire } from '@boxship/api';
 import { BoxshipError, type FilterPredicate } from '@boxship/base';
 import {
   type CommitOptions,
@@ -54,7 +54,9 @@ export class ContentTable {
   }
 
   rows(namespace: string): wire.Info[] {
-    const rows = this.options.database.prepare('SELECT record FROM blobs WHERE namespace = ? ORDER BY digest').all(namespace);
+    const rows = this.options.database
+      .prepare('SELECT record FROM blobs WHERE namespace = ? ORDER BY digest')
+      .all(namespace);
     return (rows as { record: Uint8Array }[]).map((row) => wire.Info.decode(row.record));
   }
 
@@ -111,7 +113,13 @@ class NamespacedContentStore implements ContentStore {
           throw new BoxshipError('alreadyExists', `content ${digest}`);
         }
         const now = nowTimestamp();
-        this.#table.put(this.#namespace, { digest, size: BigInt(size), createdAt: now, updatedAt: now, labels: { ...labels } });
+        this.#table.put(this.#namespace, {
+          digest,
+          size: BigInt(size),
+          createdAt: now,
+          updatedAt: now,
+          labels: { ...labels },
+        });
         leases.hold(this.#namespace, options.lease, 'content', digest);
         this.#dropIngest(options.ref);
       });
@@ -268,7 +276,14 @@ class SharedWriter implements ContentWriter {
 
   status(): IngestStatus {
     const { size, digest } = this.#blob;
-    return { ref: this.#options.ref, offset: size, total: size, expected: digest, startedAt: this.#startedAt, updatedAt: this.#startedAt };
+    return {
+      ref: this.#options.ref,
+      offset: size,
+      total: size,
+      expected: digest,
+      startedAt: this.#startedAt,
+      updatedAt: this.#startedAt,
+    };
   }
 
   digest = (): Digest => this.#blob.digest;
@@ -284,7 +299,10 @@ class SharedWriter implements ContentWriter {
   async commit(options: CommitOptions = {}): Promise<Digest> {
     const { digest, size } = this.#blob;
     if (options.size !== undefined && options.size > 0 && options.size !== size)
-      throw new BoxshipError('failedPrecondition', `${this.#options.ref} failed size validation: ${size} != ${options.size}`);
+      throw new BoxshipError(
+        'failedPrecondition',
+        `${this.#options.ref} failed size validation: ${size} != ${options.size}`,
+      );
     if (options.expected !== undefined && options.expected !== digest)
       throw new BoxshipError('failedPrecondition', `unexpected commit digest ${digest}, expected ${options.expected}`);
     this.#commitRow(digest, size, { ...this.#options.labels, ...options.labels });

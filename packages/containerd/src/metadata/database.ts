@@ -60,7 +60,8 @@ export function openDatabase(path: string): OpenedDatabase {
     const reason = damageOf(path);
     if (reason !== undefined) {
       const aside = `${path}.damaged-${Date.now()}`;
-      for (const suffix of ['', '-wal', '-shm']) if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix);
+      for (const suffix of ['', '-wal', '-shm'])
+        if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix);
       quarantined = { path: aside, reason };
     }
   }

@@ -3,8 +3,8 @@
  * what dockerd and ctr rely on.
  */
 import { BoxshipError } from '@boxship/base';
-import type { Database } from './database.ts';
 import { checkLabels } from '@boxship/image-store';
+import type { Database } from './database.ts';
 
 type Labels = { [key: string]: string };
 
@@ -24,7 +24,9 @@ export class NamespaceTable {
   }
 
   labels(name: string): Labels {
-    const row = this.#database.prepare('SELECT labels FROM namespaces WHERE name = ?').get(name) as { labels: string } | undefined;
+    const row = this.#database.prepare('SELECT labels FROM namespaces WHERE name = ?').get(name) as
+      | { labels: string }
+      | undefined;
     return row === undefined ? {} : (JSON.parse(row.labels) as Labels);
   }
 
@@ -53,16 +55,23 @@ export class NamespaceTable {
 
   put(name: string, labels: Labels): void {
     checkLabels(labels);
-    this.#database.prepare('INSERT OR REPLACE INTO namespaces (name, labels) VALUES (?, ?)').run(name, JSON.stringify(labels));
+    this.#database
+      .prepare('INSERT OR REPLACE INTO namespaces (name, labels) VALUES (?, ?)')
+      .run(name, JSON.stringify(labels));
   }
 
   /** @throws notFound, failedPrecondition while it owns objects */
   delete(name: string): void {
     this.#database.transaction(() => {
       if (!this.exists(name)) throw new BoxshipError('notFound', `namespace "${name}"`);
-      const owned = objectTables.filter(([, sql]) => this.#database.prepare(sql).get(name) !== undefined).map(([what]) => what);
+      const owned = objectTables
+        .filter(([, sql]) => this.#database.prepare(sql).get(name) !== undefined)
+        .map(([what]) => what);
       if (owned.length > 0)
-        throw new BoxshipError('failedPrecondition', `namespace "${name}" must be empty, but it still has ${owned.join(', ')}`);
+        throw new BoxshipError(
+          'failedPrecondition',
+          `namespace "${name}" must be empty, but it still has ${owned.join(', ')}`,
+        );
       this.#database.prepare('DELETE FROM namespaces WHERE name = ?').run(name);
     });
   }

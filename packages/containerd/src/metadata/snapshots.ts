@@ -7,12 +7,12 @@ import { BoxshipError, type FilterPredicate } from '@boxship/base';
 import {
   checkLabels,
   type Mount,
-  snapshotFields,
   type SnapshotInfo,
   type SnapshotOptions,
+  type Snapshotter,
   type SnapshotUpdate,
   type SnapshotUsage,
-  type Snapshotter,
+  snapshotFields,
   updatedLabels,
 } from '@boxship/image-store';
 import type { Database } from './database.ts';
@@ -56,13 +56,17 @@ export class SnapshotTable {
 
   rows(namespace: string): Row[] {
     return this.options.database
-      .prepare('SELECT key, backend, parent, record FROM snapshots WHERE namespace = ? AND snapshotter = ? ORDER BY key')
+      .prepare(
+        'SELECT key, backend, parent, record FROM snapshots WHERE namespace = ? AND snapshotter = ? ORDER BY key',
+      )
       .all(namespace, this.options.name) as unknown as Row[];
   }
 
   put(namespace: string, key: string, backend: string, parent: string, info: wire.Info): void {
     this.options.database
-      .prepare('INSERT OR REPLACE INTO snapshots (namespace, snapshotter, key, backend, parent, record) VALUES (?, ?, ?, ?, ?, ?)')
+      .prepare(
+        'INSERT OR REPLACE INTO snapshots (namespace, snapshotter, key, backend, parent, record) VALUES (?, ?, ?, ?, ?, ?)',
+      )
       .run(namespace, this.options.name, key, backend, parent, wire.Info.encode(info).finish());
   }
 
@@ -73,7 +77,9 @@ export class SnapshotTable {
   }
 
   nextBackend(namespace: string, key: string): string {
-    const { next } = this.options.database.prepare('UPDATE sequence SET next = next + 1 RETURNING next').get() as { next: number };
+    const { next } = this.options.database.prepare('UPDATE sequence SET next = next + 1 RETURNING next').get() as {
+      next: number;
+    };
     return `${namespace}/${next}/${key}`;
   }
 }
@@ -97,7 +103,11 @@ class NamespacedSnapshotter implements Snapshotter {
       const info = wire.Info.decode(current.record);
       const labels = updatedLabels(info.labels, update.labels, update.fields);
       checkLabels(labels);
-      this.#table.put(this.#namespace, current.key, current.backend, current.parent, { ...info, labels, updatedAt: nowTimestamp() });
+      this.#table.put(this.#namespace, current.key, current.backend, current.parent, {
+        ...info,
+        labels,
+        updatedAt: nowTimestamp(),
+      });
       return this.#row(update.name);
     });
     return await this.#info(row);
@@ -123,7 +133,8 @@ class NamespacedSnapshotter implements Snapshotter {
     const { database, leases } = this.#table.options;
     leases.check(this.#namespace, options.lease);
     checkLabels(options.labels ?? {});
-    if (this.#table.row(this.#namespace, name) !== undefined) throw new BoxshipError('alreadyExists', `snapshot "${name}"`);
+    if (this.#table.row(this.#namespace, name) !== undefined)
+      throw new BoxshipError('alreadyExists', `snapshot "${name}"`);
     const row = this.#row(key);
     const backend = this.#table.nextBackend(this.#namespace, name);
     this.#table.pending.add(backend);
@@ -180,14 +191,19 @@ class NamespacedSnapshotter implements Snapshotter {
     return row;
   }
 
-  #record(labels: { [key: string]: string }, createdAt: wire.Info['createdAt'], updatedAt: wire.Info['createdAt']): wire.Info {
+  #record(
+    labels: { [key: string]: string },
+    createdAt: wire.Info['createdAt'],
+    updatedAt: wire.Info['createdAt'],
+  ): wire.Info {
     return { name: '', parent: '', kind: wire.Kind.UNKNOWN, createdAt, updatedAt, labels };
   }
 
   async #info(row: Row): Promise<SnapshotInfo> {
     const below = await this.#backend.stat(row.backend);
     const record = wire.Info.decode(row.record);
-    const date = (time: wire.Info['createdAt']) => (time === undefined ? new Date(0) : new Date(Number(fromTimestamp(time) / 1_000_000n)));
+    const date = (time: wire.Info['createdAt']) =>
+      time === undefined ? new Date(0) : new Date(Number(fromTimestamp(time) / 1_000_000n));
     return {
       kind: below.kind,
       name: row.key,
@@ -198,13 +214,19 @@ class NamespacedSnapshotter implements Snapshotter {
     };
   }
 
-  async #make(how: 'prepare' | 'view', key: string, parent: string, options: SnapshotOptions): Promise<readonly Mount[]> {
+  async #make(
+    how: 'prepare' | 'view',
+    key: string,
+    parent: string,
+    options: SnapshotOptions,
+  ): Promise<readonly Mount[]> {
     const { database, leases } = this.#table.options;
     const labels = { ...options.labels };
     checkLabels(labels);
     leases.check(this.#namespace, options.lease);
     if (key === '') throw new BoxshipError('invalidArgument', 'snapshot key must not be empty');
-    if (this.#table.row(this.#namespace, key) !== undefined) throw new BoxshipError('alreadyExists', `snapshot "${key}"`);
+    if (this.#table.row(this.#namespace, key) !== undefined)
+      throw new BoxshipError('alreadyExists', `snapshot "${key}"`);
     let parentBelow = '';
     if (parent !== '') {
       const row = this.#table.row(this.#namespace, parent);
@@ -212,12 +234,15 @@ class NamespacedSnapshotter implements Snapshotter {
       parentBelow = row.backend;
     }
     const backend = this.#table.nextBackend(this.#namespace, key);
-    const inherited = Object.fromEntries(Object.entries(labels).filter(([name]) => name.startsWith('containerd.io/snapshot/')));
+    const inherited = Object.fromEntries(
+      Object.entries(labels).filter(([name]) => name.startsWith('containerd.io/snapshot/')),
+    );
     this.#table.pending.add(backend);
     try {
       const mounts = await this.#backend[how](backend, parentBelow, { labels: inherited });
       database.transaction(() => {
-        if (this.#table.row(this.#namespace, key) !== undefined) throw new BoxshipError('alreadyExists', `snapshot "${key}"`);
+        if (this.#table.row(this.#namespace, key) !== undefined)
+          throw new BoxshipError('alreadyExists', `snapshot "${key}"`);
         const now = nowTimestamp();
         this.#table.put(this.#namespace, key, backend, parent, this.#record(labels, now, now));
         leases.hold(this.#namespace, options.lease, `snapshots/${this.#table.options.name}`, key);

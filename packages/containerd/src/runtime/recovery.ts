@@ -2,12 +2,12 @@
  * Start-up: every bundle on disk is a task again, or is cleaned away. Shims that answer are connected; groups whose shim is
  * gone get a successor, which adopts the containers; single shims that are gone are cleaned up after, with their events.
  */
-import { shimTask } from '@boxship/api';
+import type { shimTask } from '@boxship/api';
 import { BoxshipError, type Logger, messageOf } from '@boxship/base';
 import { type Bundle, type BundleRoots, readBundleFile, removeBundle, scanBundles } from './bundle.ts';
 import { InitHolder } from './init-holder.ts';
-import type { ShimManager } from './shim-manager.ts';
 import { type Shim, SingleShim } from './shim.ts';
+import type { ShimManager } from './shim-manager.ts';
 import type { TaskManager } from './task-manager.ts';
 
 export interface RecoveryOptions {
@@ -25,7 +25,11 @@ export async function recoverTasks(options: RecoveryOptions): Promise<void> {
       try {
         await recoverBundle(options, bundle);
       } catch (error) {
-        options.log.error('a bundle could not be recovered', { namespace: bundle.namespace, id: bundle.id, error: messageOf(error) });
+        options.log.error('a bundle could not be recovered', {
+          namespace: bundle.namespace,
+          id: bundle.id,
+          error: messageOf(error),
+        });
       }
     }),
   );

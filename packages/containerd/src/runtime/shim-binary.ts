@@ -28,9 +28,19 @@ export function resolveRuntime(runtime: string, known: ReadonlyMap<string, strin
   if (configured !== undefined) return configured;
   if (isAbsolute(runtime)) return checkExecutable(runtime, runtime);
   const parts = runtime.split('.');
-  if (parts.length < 2) throw new BoxshipError('invalidArgument', `invalid runtime name ${runtime}, correct runtime name should be either format like \`io.containerd.runc.v2\` or a full path to the binary`);
+  if (parts.length < 2)
+    throw new BoxshipError(
+      'invalidArgument',
+      `invalid runtime name ${runtime}, correct runtime name should be either format like \`io.containerd.runc.v2\` or a full path to the binary`,
+    );
   const name = `containerd-shim-${parts.slice(-2).join('-')}`;
-  const directories = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/local/sbin', '/usr/sbin', '/sbin', '/usr/bin'];
+  const directories = [
+    ...(process.env['PATH'] ?? '').split(delimiter),
+    '/usr/local/sbin',
+    '/usr/sbin',
+    '/sbin',
+    '/usr/bin',
+  ];
   for (const directory of directories) {
     const path = join(directory, name);
     try {
@@ -48,7 +58,9 @@ function checkExecutable(path: string, runtime: string): string {
     accessSync(path, constants.X_OK);
     return path;
   } catch (cause) {
-    throw new BoxshipError('invalidArgument', `invalid custom binary path ${runtime}: not an executable file`, { cause });
+    throw new BoxshipError('invalidArgument', `invalid custom binary path ${runtime}: not an executable file`, {
+      cause,
+    });
   }
 }
 

@@ -6,10 +6,10 @@
 import { mkdirSync } from 'node:fs';
 import type { Any } from '@boxship/api';
 import { Any as AnyMessage } from '@boxship/api';
-import { type Logger } from '@boxship/base';
+import type { Logger } from '@boxship/base';
 import { type BundleRoots, groupDirectory } from './bundle.ts';
-import { resolveRuntime, type ShimInvocation, startShim } from './shim-binary.ts';
 import { GroupShim, type Shim, SingleShim } from './shim.ts';
+import { resolveRuntime, type ShimInvocation, startShim } from './shim-binary.ts';
 
 export interface ShimManagerOptions {
   readonly roots: BundleRoots;
@@ -58,7 +58,13 @@ export class ShimManager implements AsyncDisposable {
   }
 
   /** Starts a shim of its own for one container. */
-  async single(binary: string, namespace: string, id: string, bundle: string, options: Any | undefined): Promise<SingleShim> {
+  async single(
+    binary: string,
+    namespace: string,
+    id: string,
+    bundle: string,
+    options: Any | undefined,
+  ): Promise<SingleShim> {
     const address = await startShim(this.#invocation(binary, namespace, id, bundle, options));
     return await SingleShim.connect(binary, address);
   }
@@ -68,7 +74,13 @@ export class ShimManager implements AsyncDisposable {
     return this.#invocation(binary, namespace, id, bundle, undefined);
   }
 
-  #invocation(binary: string, namespace: string, id: string, directory: string, options: Any | undefined): ShimInvocation {
+  #invocation(
+    binary: string,
+    namespace: string,
+    id: string,
+    directory: string,
+    options: Any | undefined,
+  ): ShimInvocation {
     return {
       binary,
       namespace,

@@ -9,7 +9,7 @@
 import { shimTask } from '@boxship/api';
 import { BoxshipError, type Logger, messageOf, sleep, withDeadline } from '@boxship/base';
 import { type ServiceClient, TtrpcClient } from '@boxship/ttrpc';
-import { startShim, type ShimInvocation } from './shim-binary.ts';
+import { type ShimInvocation, startShim } from './shim-binary.ts';
 
 export type TaskClient = ServiceClient<typeof shimTask.TaskService>;
 
@@ -162,13 +162,21 @@ export class GroupShim implements Shim {
       this.#options.prepareSuccession();
       return await this.#start(20);
     })();
-    this.#connection.then(
-      async () => {
-        await this.#options.onSucceeded();
-        log.info('the successor of the shim serves', { group: invocation.id, tookMs: Math.round(performance.now() - startedAt) });
-      },
-      (error: unknown) => log.error('no successor of the shim could be started', { group: invocation.id, error: messageOf(error) }),
-    ).catch((error: unknown) => log.error('the successor of the shim was not taken over', { error: messageOf(error) }));
+    this.#connection
+      .then(
+        async () => {
+          await this.#options.onSucceeded();
+          log.info('the successor of the shim serves', {
+            group: invocation.id,
+            tookMs: Math.round(performance.now() - startedAt),
+          });
+        },
+        (error: unknown) =>
+          log.error('no successor of the shim could be started', { group: invocation.id, error: messageOf(error) }),
+      )
+      .catch((error: unknown) =>
+        log.error('the successor of the shim was not taken over', { error: messageOf(error) }),
+      );
   }
 }
 

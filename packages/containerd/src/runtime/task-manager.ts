@@ -4,15 +4,15 @@
  */
 import { closeSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Any, eventTypes, type Mount, shimTask, toTimestamp } from '@boxship/api';
+import { type Any, eventTypes, type Mount, type shimTask, toTimestamp } from '@boxship/api';
 import { BoxshipError, failPoint, KeyedMutex, type Logger, messageOf } from '@boxship/base';
 import { makeFifo, openFifo } from '@boxship/linux';
 import type { EventExchange } from '../events/exchange.ts';
 import { type Bundle, type BundleRoots, bundleOf, createBundle, removeBundle } from './bundle.ts';
 import { InitHolder } from './init-holder.ts';
+import { isShimGone, type Shim, SingleShim } from './shim.ts';
 import { deleteShim } from './shim-binary.ts';
 import { groupOf, type ShimManager } from './shim-manager.ts';
-import { isShimGone, type Shim, SingleShim } from './shim.ts';
 import { type Task, taskKey } from './task.ts';
 
 export interface TaskManagerOptions {
@@ -107,9 +107,11 @@ export class TaskManager {
     task.holder.holdConsole();
     this.#tasks.set(taskKey(task.bundle.namespace, task.bundle.id), task);
     if (task.shim instanceof SingleShim) {
-      void task.shim.closed.then(() => this.#lost(task)).catch((error: unknown) => {
-        this.#options.log.error('clean-up after a dead shim failed', { id: task.bundle.id, error: messageOf(error) });
-      });
+      void task.shim.closed
+        .then(() => this.#lost(task))
+        .catch((error: unknown) => {
+          this.#options.log.error('clean-up after a dead shim failed', { id: task.bundle.id, error: messageOf(error) });
+        });
     }
     return task;
   }
@@ -132,7 +134,11 @@ export class TaskManager {
     try {
       answer = await deleteShim(this.#options.shims.invocation(binary, namespace, id, bundle.path), bundle.path);
     } catch (error) {
-      this.#options.log.warn('shim delete failed: exit status 255 is reported', { namespace, id, error: messageOf(error) });
+      this.#options.log.warn('shim delete failed: exit status 255 is reported', {
+        namespace,
+        id,
+        error: messageOf(error),
+      });
     }
     const exitedAt = answer.exitedAt ?? toTimestamp(BigInt(Date.now()) * 1_000_000n);
     const { pid, exitStatus } = answer;

@@ -13,7 +13,10 @@ export interface PluginRow {
   readonly failure?: string;
 }
 
-export function versionService(options: { version: string; revision: string }): ServiceHandlers<typeof version.VersionService> {
+export function versionService(options: {
+  version: string;
+  revision: string;
+}): ServiceHandlers<typeof version.VersionService> {
   return { version: async () => options };
 }
 
@@ -43,7 +46,8 @@ export function introspectionService(options: {
           matches((path) => {
             if (path[0] === 'type') return row.type;
             if (path[0] === 'id') return row.id;
-            if (path[0] === 'capabilities') return row.capabilities.includes(path.slice(1).join('.')) ? 'true' : undefined;
+            if (path[0] === 'capabilities')
+              return row.capabilities.includes(path.slice(1).join('.')) ? 'true' : undefined;
             return undefined;
           }),
         ),

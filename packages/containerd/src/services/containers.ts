@@ -1,9 +1,9 @@
 /** `containerd.services.containers.v1.Containers`: metadata of containers, no processes. */
 import { type containers, eventTypes, nowTimestamp, type ServiceHandlers } from '@boxship/api';
 import { BoxshipError, checkIdentifier, type FieldLookup, parseFilters } from '@boxship/base';
+import { checkLabels } from '@boxship/image-store';
 import type { EventExchange } from '../events/exchange.ts';
 import type { Database } from '../metadata/database.ts';
-import { checkLabels } from '@boxship/image-store';
 import { lookupLabel, updateLabels } from '../metadata/labels.ts';
 import type { RecordTable } from '../metadata/record-table.ts';
 
@@ -43,7 +43,8 @@ export function containersService(options: {
       const now = nowTimestamp();
       const record = { ...wanted, createdAt: now, updatedAt: now };
       database.transaction(() => {
-        if (table.get(namespace, record.id) !== undefined) throw new BoxshipError('alreadyExists', `container "${record.id}"`);
+        if (table.get(namespace, record.id) !== undefined)
+          throw new BoxshipError('alreadyExists', `container "${record.id}"`);
         table.put(namespace, record.id, record);
       });
       events.emit(namespace, '/containers/create', 'containerd.events.ContainerCreate', eventTypes.ContainerCreate, {
@@ -72,8 +73,11 @@ export function containersService(options: {
     },
     async delete({ id }, context) {
       const { namespace } = context;
-      if (!table.delete(namespace, id)) throw new BoxshipError('notFound', `container "${id}" in namespace "${namespace}"`);
-      events.emit(namespace, '/containers/delete', 'containerd.events.ContainerDelete', eventTypes.ContainerDelete, { id });
+      if (!table.delete(namespace, id))
+        throw new BoxshipError('notFound', `container "${id}" in namespace "${namespace}"`);
+      events.emit(namespace, '/containers/delete', 'containerd.events.ContainerDelete', eventTypes.ContainerDelete, {
+        id,
+      });
       options.onDelete();
       return {};
     },
@@ -86,9 +90,13 @@ function checkContainer(container: containers.Container | undefined): containers
   checkLabels(container.labels);
   if (container.runtime === undefined || container.runtime.name === '')
     throw new BoxshipError('invalidArgument', `container ${container.id}: container.Runtime.Name must be set`);
-  if (container.spec === undefined) throw new BoxshipError('invalidArgument', `container ${container.id}: container.Spec must be set`);
+  if (container.spec === undefined)
+    throw new BoxshipError('invalidArgument', `container ${container.id}: container.Spec must be set`);
   if (container.snapshotKey !== '' && container.snapshotter === '')
-    throw new BoxshipError('invalidArgument', `container ${container.id}: container.Snapshotter must be set if container.SnapshotKey is set`);
+    throw new BoxshipError(
+      'invalidArgument',
+      `container ${container.id}: container.Snapshotter must be set if container.SnapshotKey is set`,
+    );
   return container;
 }
 

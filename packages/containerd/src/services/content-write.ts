@@ -3,7 +3,7 @@
  * data present starts over, another offset than the current one is refused; the stream ends after COMMIT, and an end without
  * COMMIT keeps the ingest for the next writer of the ref.
  */
-import { type CallContext, content as wire, goZeroTime } from '@boxship/api';
+import { type CallContext, goZeroTime, content as wire } from '@boxship/api';
 import { BoxshipError } from '@boxship/base';
 import type { CommitOptions, ContentStore, ContentWriter } from '@boxship/image-store';
 import { parseDigest } from '@boxship/oci';
@@ -39,7 +39,10 @@ export async function* writeContent(
       }
       if (request.expected !== '') {
         if (expected !== '' && request.expected !== expected)
-          throw new BoxshipError('failedPrecondition', `commit digest was different: ${request.expected} != ${expected}`);
+          throw new BoxshipError(
+            'failedPrecondition',
+            `commit digest was different: ${request.expected} != ${expected}`,
+          );
         expected = request.expected;
       }
       const isWrite = request.action === WRITE || (request.action === COMMIT && request.data.length > 0);
@@ -68,8 +71,7 @@ async function write(writer: ContentWriter, request: wire.WriteContentRequest): 
   const { offset } = writer.status();
   const at = Number(request.offset);
   if (at === 0 && offset > 0) await writer.truncate(0);
-  else if (at !== offset)
-    throw new BoxshipError('outOfRange', `write @${at} must occur at current offset ${offset}`);
+  else if (at !== offset) throw new BoxshipError('outOfRange', `write @${at} must occur at current offset ${offset}`);
   if (request.data.length > 0) await writer.write(request.data);
 }
 

@@ -1,5 +1,5 @@
 /** `containerd.services.content.v1.Content`: blobs and ingests of the caller's namespace. */
-import { content as wire, type ServiceHandlers } from '@boxship/api';
+import type { ServiceHandlers, content as wire } from '@boxship/api';
 import { parseFilters } from '@boxship/base';
 import { type ContentInfo, type IngestStatus, ingestFields } from '@boxship/image-store';
 import { parseDigest } from '@boxship/oci';

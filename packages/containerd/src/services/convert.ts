@@ -1,5 +1,5 @@
 /** From the image store's types to messages of the API, for every service that answers with them. */
-import { type Descriptor as WireDescriptor, type Mount as WireMount, type Timestamp, toTimestamp } from '@boxship/api';
+import { type Timestamp, toTimestamp, type Descriptor as WireDescriptor, type Mount as WireMount } from '@boxship/api';
 import { BoxshipError } from '@boxship/base';
 import type { Mount } from '@boxship/image-store';
 import { type Descriptor, parseDigest } from '@boxship/oci';
@@ -43,7 +43,8 @@ export function labelFields(mask: readonly string[] | undefined, what: string): 
   const fields: string[] = [];
   for (const path of mask) {
     if (path === 'labels') return {};
-    if (!path.startsWith('labels.')) throw new BoxshipError('invalidArgument', `cannot update ${JSON.stringify(path)} field on ${what}`);
+    if (!path.startsWith('labels.'))
+      throw new BoxshipError('invalidArgument', `cannot update ${JSON.stringify(path)} field on ${what}`);
     fields.push(path.slice('labels.'.length));
   }
   return { fields };

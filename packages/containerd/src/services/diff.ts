@@ -1,5 +1,5 @@
 /** `containerd.services.diff.v1.Diff`: the only place where layer bytes larger than a message are worked on, server side. */
-import type { CallContext, diff as wire, ServiceHandlers } from '@boxship/api';
+import type { CallContext, ServiceHandlers, diff as wire } from '@boxship/api';
 import type { Applier, Comparer } from '@boxship/image-store';
 import { fromWireDescriptor, fromWireMount, toWireDescriptor } from './convert.ts';
 
@@ -18,13 +18,15 @@ export function diffService(differ: Differ): ServiceHandlers<typeof wire.DiffSer
       return { applied: toWireDescriptor(applied) };
     },
     async diff({ left, right, mediaType, ref, labels }, context) {
-      const layer = await differ.comparer(context.namespace).compare(left.map(fromWireMount), right.map(fromWireMount), {
-        ...(mediaType === '' ? {} : { mediaType }),
-        ...(ref === '' ? {} : { ref }),
-        ...leaseOf(context),
-        labels,
-        signal: context.signal,
-      });
+      const layer = await differ
+        .comparer(context.namespace)
+        .compare(left.map(fromWireMount), right.map(fromWireMount), {
+          ...(mediaType === '' ? {} : { mediaType }),
+          ...(ref === '' ? {} : { ref }),
+          ...leaseOf(context),
+          labels,
+          signal: context.signal,
+        });
       return { diff: toWireDescriptor(layer) };
     },
   };

@@ -1,10 +1,10 @@
 /** `containerd.services.images.v1.Images`: names for target descriptors. */
 import { images, nowTimestamp, type ServiceHandlers } from '@boxship/api';
 import { BoxshipError, type FieldLookup, parseFilters } from '@boxship/base';
+import { checkLabels } from '@boxship/image-store';
 import { parseDigest } from '@boxship/oci';
 import type { EventExchange } from '../events/exchange.ts';
 import type { Database } from '../metadata/database.ts';
-import { checkLabels } from '@boxship/image-store';
 import { lookupLabel, refuseMaskPath, updateLabels } from '../metadata/labels.ts';
 import type { RecordTable } from '../metadata/record-table.ts';
 
@@ -37,7 +37,8 @@ export function imagesService(options: {
       const now = sourceDateEpoch ?? nowTimestamp();
       const record = { ...wanted, createdAt: now, updatedAt: now };
       database.transaction(() => {
-        if (table.get(namespace, record.name) !== undefined) throw new BoxshipError('alreadyExists', `image "${record.name}"`);
+        if (table.get(namespace, record.name) !== undefined)
+          throw new BoxshipError('alreadyExists', `image "${record.name}"`);
         table.put(namespace, record.name, record);
       });
       emit('/images/create', 'ImageCreate', namespace, record);
@@ -45,10 +46,14 @@ export function imagesService(options: {
     },
     async update({ image: wanted, updateMask, sourceDateEpoch }, context) {
       const { namespace } = context;
-      if (wanted === undefined || wanted.name === '') throw new BoxshipError('invalidArgument', 'image name is required for update');
+      if (wanted === undefined || wanted.name === '')
+        throw new BoxshipError('invalidArgument', 'image name is required for update');
       const record = database.transaction(() => {
         const current = get(namespace, wanted.name);
-        const next = checkImage({ ...applyMask(current, wanted, updateMask), updatedAt: sourceDateEpoch ?? nowTimestamp() });
+        const next = checkImage({
+          ...applyMask(current, wanted, updateMask),
+          updatedAt: sourceDateEpoch ?? nowTimestamp(),
+        });
         table.put(namespace, next.name, next);
         return next;
       });
@@ -63,7 +68,9 @@ export function imagesService(options: {
           throw new BoxshipError('notFound', `image "${name}" has a different target`);
         table.delete(namespace, name);
       });
-      events.emit(namespace, '/images/delete', 'containerd.services.images.v1.ImageDelete', images.ImageDelete, { name });
+      events.emit(namespace, '/images/delete', 'containerd.services.images.v1.ImageDelete', images.ImageDelete, {
+        name,
+      });
       await options.onDelete(sync);
       return {};
     },
@@ -76,12 +83,14 @@ export function imagesService(options: {
 }
 
 function checkImage(image: images.Image | undefined): images.Image {
-  if (image === undefined || image.name === '') throw new BoxshipError('invalidArgument', 'image name must not be empty');
+  if (image === undefined || image.name === '')
+    throw new BoxshipError('invalidArgument', 'image name must not be empty');
   checkLabels(image.labels);
   if (image.target === undefined || image.target.digest === '')
     throw new BoxshipError('invalidArgument', `image ${image.name}: target digest must be set`);
   parseDigest(image.target.digest);
-  if (image.target.size <= 0n) throw new BoxshipError('invalidArgument', `image ${image.name}: target size must be greater than 0`);
+  if (image.target.size <= 0n)
+    throw new BoxshipError('invalidArgument', `image ${image.name}: target size must be greater than 0`);
   return image;
 }
 
@@ -108,7 +117,11 @@ function imageLookup(image: images.Image): FieldLookup {
       case 'name':
         return image.name;
       case 'target':
-        return path[1] === 'digest' ? image.target?.digest : path[1] === 'mediatype' ? image.target?.mediaType : undefined;
+        return path[1] === 'digest'
+          ? image.target?.digest
+          : path[1] === 'mediatype'
+            ? image.target?.mediaType
+            : undefined;
       case 'labels':
         return lookupLabel(image.labels, path);
       case 'annotations':

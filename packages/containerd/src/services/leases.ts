@@ -33,7 +33,9 @@ export function leasesService(options: {
       const all = table.records.list(context.namespace);
       return {
         leases: all.filter((lease) =>
-          matches((path) => (path[0] === 'id' ? lease.id : path[0] === 'labels' ? lookupLabel(lease.labels, path) : undefined)),
+          matches((path) =>
+            path[0] === 'id' ? lease.id : path[0] === 'labels' ? lookupLabel(lease.labels, path) : undefined,
+          ),
         ),
       };
     },
@@ -60,7 +62,8 @@ export function leasesService(options: {
 function checkResource(resource: leases.Resource | undefined): { type: string; name: string } {
   const { type = '', id = '' } = resource ?? {};
   if (type === '') throw new BoxshipError('invalidArgument', 'resource type must not be empty');
-  if (type === 'content' || type === 'ingests' || type === 'images' || /^snapshots\/[^/]+$/.test(type)) return { type, name: id };
+  if (type === 'content' || type === 'ingests' || type === 'images' || /^snapshots\/[^/]+$/.test(type))
+    return { type, name: id };
   if (type === 'snapshots') throw new BoxshipError('invalidArgument', 'snapshotter name is missing in "snapshots"');
   throw new BoxshipError('unimplemented', `resource type ${JSON.stringify(type)} not supported yet`);
 }

@@ -22,7 +22,13 @@ export function namespacesService(options: {
       if (namespace === undefined) throw new BoxshipError('invalidArgument', 'namespace must not be empty');
       checkIdentifier(namespace.name);
       table.create(namespace.name, namespace.labels);
-      events.emit(namespace.name, '/namespaces/create', 'containerd.events.NamespaceCreate', eventTypes.NamespaceCreate, namespace);
+      events.emit(
+        namespace.name,
+        '/namespaces/create',
+        'containerd.events.NamespaceCreate',
+        eventTypes.NamespaceCreate,
+        namespace,
+      );
       return { namespace };
     },
     async update({ namespace, updateMask }) {
@@ -34,12 +40,20 @@ export function namespacesService(options: {
       const labels = updateLabels(table.labels(namespace.name), namespace.labels, updateMask ?? ['labels']);
       table.put(namespace.name, labels);
       const event = { name: namespace.name, labels };
-      events.emit(namespace.name, '/namespaces/update', 'containerd.events.NamespaceUpdate', eventTypes.NamespaceUpdate, event);
+      events.emit(
+        namespace.name,
+        '/namespaces/update',
+        'containerd.events.NamespaceUpdate',
+        eventTypes.NamespaceUpdate,
+        event,
+      );
       return { namespace: { name: '', labels: {} } }; // containerd answers an empty namespace here
     },
     async delete({ name }) {
       table.delete(name);
-      events.emit(name, '/namespaces/delete', 'containerd.events.NamespaceDelete', eventTypes.NamespaceDelete, { name });
+      events.emit(name, '/namespaces/delete', 'containerd.events.NamespaceDelete', eventTypes.NamespaceDelete, {
+        name,
+      });
       return {};
     },
   };

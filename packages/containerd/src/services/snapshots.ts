@@ -1,5 +1,5 @@
 /** `containerd.services.snapshots.v1.Snapshots`. */
-import { eventTypes, type CallContext, type ServiceHandlers, snapshots as wire } from '@boxship/api';
+import { type CallContext, eventTypes, type ServiceHandlers, snapshots as wire } from '@boxship/api';
 import { BoxshipError, parseFilters } from '@boxship/base';
 import type { SnapshotInfo, SnapshotKind, SnapshotOptions, Snapshotter } from '@boxship/image-store';
 import type { EventExchange } from '../events/exchange.ts';
@@ -27,7 +27,13 @@ export function snapshotsService(options: {
     const { key, parent, snapshotter, labels } = request;
     const mounts = await of(request, context)[how](key, parent, snapshotOptions(labels, context));
     const event = { key, parent, snapshotter };
-    events.emit(context.namespace, '/snapshot/prepare', 'containerd.events.SnapshotPrepare', eventTypes.SnapshotPrepare, event);
+    events.emit(
+      context.namespace,
+      '/snapshot/prepare',
+      'containerd.events.SnapshotPrepare',
+      eventTypes.SnapshotPrepare,
+      event,
+    );
     return { mounts: mounts.map(toWireMount) };
   };
   return {
@@ -40,14 +46,26 @@ export function snapshotsService(options: {
       const { key, name, snapshotter } = request;
       await of(request, context).commit(name, key, snapshotOptions(request.labels, context));
       const event = { key, name, snapshotter };
-      events.emit(context.namespace, '/snapshot/commit', 'containerd.events.SnapshotCommit', eventTypes.SnapshotCommit, event);
+      events.emit(
+        context.namespace,
+        '/snapshot/commit',
+        'containerd.events.SnapshotCommit',
+        eventTypes.SnapshotCommit,
+        event,
+      );
       return {};
     },
     async remove(request, context) {
       const { key, snapshotter } = request;
       await of(request, context).remove(key);
       const event = { key, snapshotter };
-      events.emit(context.namespace, '/snapshot/remove', 'containerd.events.SnapshotRemove', eventTypes.SnapshotRemove, event);
+      events.emit(
+        context.namespace,
+        '/snapshot/remove',
+        'containerd.events.SnapshotRemove',
+        eventTypes.SnapshotRemove,
+        event,
+      );
       return {};
     },
     async stat(request, context) {
@@ -55,7 +73,11 @@ export function snapshotsService(options: {
     },
     async update(request, context) {
       const { name = '', labels = {} } = request.info ?? {};
-      const info = await of(request, context).update({ name, labels, ...labelFields(request.updateMask, `snapshot ${name}`) });
+      const info = await of(request, context).update({
+        name,
+        labels,
+        ...labelFields(request.updateMask, `snapshot ${name}`),
+      });
       return { info: toWireInfo(info) };
     },
     async *list(request, context) {
@@ -77,7 +99,11 @@ function snapshotOptions(labels: { [key: string]: string }, context: CallContext
   return context.lease === undefined ? { labels } : { labels, lease: context.lease };
 }
 
-const kinds = { active: wire.Kind.ACTIVE, view: wire.Kind.VIEW, committed: wire.Kind.COMMITTED } as const satisfies Record<SnapshotKind, wire.Kind>;
+const kinds = {
+  active: wire.Kind.ACTIVE,
+  view: wire.Kind.VIEW,
+  committed: wire.Kind.COMMITTED,
+} as const satisfies Record<SnapshotKind, wire.Kind>;
 
 function toWireInfo(info: SnapshotInfo): wire.Info {
   return {

@@ -6,8 +6,8 @@ import {
   nowTimestamp,
   type ServiceHandlers,
   type shimTask,
-  type tasks as wire,
   type taskTypes,
+  type tasks as wire,
 } from '@boxship/api';
 import { BoxshipError, checkIdentifier, type Logger, messageOf, parseFilters } from '@boxship/base';
 import type { RecordTable } from '../metadata/record-table.ts';
@@ -36,7 +36,8 @@ export function tasksService(options: {
   ): Promise<T> => {
     const id = request.containerId;
     const task = manager.get(context.namespace, id);
-    const timeoutMs = 'timeoutMs' in call ? call.timeoutMs : Math.min(context.remainingMs ?? callTimeoutMs, callTimeoutMs);
+    const timeoutMs =
+      'timeoutMs' in call ? call.timeoutMs : Math.min(context.remainingMs ?? callTimeoutMs, callTimeoutMs);
     const limits = { operation: call.operation, id, timeoutMs, isRepeatable: call.isRepeatable ?? false };
     return await task.shim.call(limits, (client) => work(client, id));
   };
@@ -83,7 +84,8 @@ export function tasksService(options: {
     },
     async deleteProcess(request, context) {
       const { execId } = request;
-      if (execId === '') throw new BoxshipError('invalidArgument', 'exec id must not be empty: Delete removes the task itself');
+      if (execId === '')
+        throw new BoxshipError('invalidArgument', 'exec id must not be empty: Delete removes the task itself');
       const call = { operation: 'Delete', isRepeatable: true };
       const answer = await relay(request, context, call, (client, id) => client.delete({ id, execId }));
       return { id: execId, ...answer };
@@ -146,7 +148,9 @@ export function tasksService(options: {
       return await relay(request, context, { operation: 'Resume' }, (client, id) => client.resume({ id }));
     },
     async listPids(request, context) {
-      return await relay(request, context, { operation: 'Pids', isRepeatable: true }, (client, id) => client.pids({ id }));
+      return await relay(request, context, { operation: 'Pids', isRepeatable: true }, (client, id) =>
+        client.pids({ id }),
+      );
     },
     async checkpoint() {
       throw new BoxshipError('unimplemented', 'checkpoint needs CRIU, which this server does not drive');
@@ -158,9 +162,13 @@ export function tasksService(options: {
     },
     async metrics({ filters }, context) {
       const matches = parseFilters(filters);
-      const wanted = manager.list(context.namespace).filter((task) =>
-        matches(([field]) => (field === 'id' ? task.bundle.id : field === 'namespace' ? task.bundle.namespace : undefined)),
-      );
+      const wanted = manager
+        .list(context.namespace)
+        .filter((task) =>
+          matches(([field]) =>
+            field === 'id' ? task.bundle.id : field === 'namespace' ? task.bundle.namespace : undefined,
+          ),
+        );
       const metrics = await Promise.all(wanted.map(metricsOf));
       return { metrics: metrics.filter((metric) => metric !== undefined) };
     },
