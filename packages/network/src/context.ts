@@ -1,0 +1,29 @@
+/** What the verbs of the controller work with. Made once by `create-controller.ts`; holds parts, no behaviour. */
+import type { KeyedMutex, Logger } from '@boxship/base';
+import type { NetlinkSocket } from '@boxship/linux';
+import type { Driver } from './drivers/driver.ts';
+import type { Firewall } from './firewall/firewall.ts';
+import type { AddressAllocator } from './ipam/addresses.ts';
+import type { DefaultAddressPool } from './ipam/pools.ts';
+import type { PortPublisher } from './ports/publisher.ts';
+import type { State } from './state.ts';
+import type { Store } from './store/store.ts';
+
+export interface Context {
+  readonly log: Logger;
+  readonly store: Store;
+  readonly state: State;
+  /** One queue per sandbox (`sandbox:ID`), one for changes of the set of networks (`networks`). */
+  readonly mutex: KeyedMutex;
+  readonly route: NetlinkSocket;
+  readonly firewall: Firewall;
+  readonly ports: PortPublisher;
+  readonly addresses: AddressAllocator;
+  readonly drivers: ReadonlyMap<string, Driver>;
+  /** undefined: Docker's. */
+  readonly pools: readonly DefaultAddressPool[] | undefined;
+  /** Where namespaces are named. */
+  readonly namespaceDirectory: string;
+  readonly bootId: string;
+  readonly hostId: string;
+}

@@ -1,0 +1,119 @@
+/** Puts the parts of the controller together and recovers. The network namespace of the calling thread becomes its host. */
+import { randomUUID } from 'node:crypto';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { checkIdentifier, KeyedMutex, type Logger, silentLogger } from '@boxship/base';
+import { NetlinkSocket, netlinkProtocol } from '@boxship/linux';
+import type { Context } from './context.ts';
+import type { NetworkController } from './controller.ts';
+import { BridgeDriver } from './drivers/bridge/driver.ts';
+import { ownershipOf } from './drivers/bridge/ownership.ts';
+import { driverNamed } from './drivers/lookup.ts';
+import { plainDriver } from './drivers/plain.ts';
+import { Firewall } from './firewall/firewall.ts';
+import type { FirewallState } from './firewall/ruleset.ts';
+import { enableForwarding, enableIPv6Forwarding } from './forwarding.ts';
+import { AddressAllocator } from './ipam/addresses.ts';
+import { checkPools, type DefaultAddressPool } from './ipam/pools.ts';
+import { createNetwork } from './networks/create.ts';
+import { type DefaultBridgeOptions, ensurePredefined } from './networks/predefined.ts';
+import { removeNetwork } from './networks/remove.ts';
+import { PortPublisher } from './ports/publisher.ts';
+import { loadRecords, recover } from './recovery.ts';
+import { connect, disconnect } from './sandboxes/connect.ts';
+import { createSandbox, toSandbox } from './sandboxes/create.ts';
+import { firewallPorts, gatewayOf } from './sandboxes/gateway.ts';
+import { removeSandbox } from './sandboxes/remove.ts';
+import { statistics } from './sandboxes/statistics.ts';
+import { State } from './state.ts';
+import { Store } from './store/store.ts';
+
+export interface ControllerOptions {
+  /** The database lives here; survives reboots. */
+  readonly stateDir: string;
+  /** Namespaces are named here; on a file system that a reboot empties. */
+  readonly runDir: string;
+  /** Marks kernel objects as this engine's. Two engines in one namespace need two. */
+  readonly instanceId: string;
+  readonly defaultBridge?: DefaultBridgeOptions;
+  readonly defaultAddressPools?: readonly DefaultAddressPool[];
+  readonly log?: Logger;
+}
+
+/** A controller in this process. Ending it leaves everything in the kernel as it is. */
+export interface LocalController extends NetworkController, AsyncDisposable {}
+
+/** @throws unavailable when another controller owns `stateDir` */
+export async function createController(options: ControllerOptions): Promise<LocalController> {
+  const instanceId = checkIdentifier(options.instanceId);
+  const log = options.log ?? silentLogger;
+  await using undo = new AsyncDisposableStack();
+  const store = undo.use(Store.open(options.stateDir, log));
+  mkdirSync(options.runDir, { recursive: true, mode: 0o711 });
+  const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  const hostId = store.meta('hostId') ?? randomUUID();
+  store.setMeta('hostId', hostId);
+
+  const state = new State();
+  const route = undo.use(NetlinkSocket.open(netlinkProtocol.route));
+  const uplinks = enableForwarding(route, store, bootId);
+  const ownership = ownershipOf(instanceId);
+  const bridge = new BridgeDriver({ route, ownership, mtu: options.defaultBridge?.mtu ?? 1500 });
+  const firewall = undo.use(
+    new Firewall({ table: `boxship-${instanceId}`, state: () => firewallStateOf(context, uplinks), log }),
+  );
+  const context: Context = {
+    log,
+    store,
+    state,
+    mutex: new KeyedMutex(),
+    route,
+    firewall,
+    ports: undo.use(new PortPublisher()),
+    addresses: new AddressAllocator(),
+    drivers: new Map([bridge, plainDriver('host'), plainDriver('null')].map((driver) => [driver.name, driver])),
+    pools: options.defaultAddressPools === undefined ? undefined : checkPools(options.defaultAddressPools),
+    namespaceDirectory: join(options.runDir, 'netns'),
+    bootId,
+    hostId,
+  };
+  loadRecords(context);
+  await recover(context, ownership);
+  await ensurePredefined(context, options.defaultBridge ?? {});
+  firewall.watch();
+  return verbs(context, undo.move());
+}
+
+function verbs(context: Context, resources: AsyncDisposableStack): LocalController {
+  const { state } = context;
+  return {
+    async createNetwork(spec) {
+      if (spec.enableIPv6 === true) enableIPv6Forwarding(context.route);
+      return await createNetwork(context, spec);
+    },
+    network: async (idOrName) => state.network(idOrName),
+    listNetworks: async () => [...state.networks.values()].filter((r) => r.state === 'ready').map(({ network }) => network),
+    removeNetwork: (idOrName) => removeNetwork(context, idOrName),
+    createSandbox: (spec) => createSandbox(context, spec),
+    sandbox: async (id) => toSandbox(state.sandbox(id)),
+    listSandboxes: async () => [...state.sandboxes.values()].filter((r) => r.state === 'ready').map(toSandbox),
+    connect: (sandboxId, endpoint) => connect(context, sandboxId, endpoint),
+    disconnect: (sandboxId, network, options) => disconnect(context, sandboxId, network, options?.force ?? false),
+    statistics: async (sandboxId) => statistics(context, sandboxId),
+    removeSandbox: (id) => removeSandbox(context, id),
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  };
+}
+
+function firewallStateOf(context: Context, uplinks: readonly string[]): FirewallState {
+  const { state } = context;
+  return {
+    uplinks,
+    networks: [...state.networks.values()].flatMap(({ network }) =>
+      network.spec.isConfigOnly ? [] : (driverNamed(context, network.spec.driver).firewall(network) ?? []),
+    ),
+    ports: [...state.sandboxes.values()]
+      .filter((record) => record.state === 'ready')
+      .flatMap((record) => firewallPorts(record.ports, gatewayOf(record.endpoints.map(({ endpoint }) => endpoint)))),
+  };
+}

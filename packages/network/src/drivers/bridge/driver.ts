@@ -1,0 +1,227 @@
+/** The bridge driver: one Linux bridge per network, one veth pair per endpoint. */
+import { closeSync, openSync } from 'node:fs';
+import { BoxshipError } from '@boxship/base';
+import {
+  changeLink,
+  deleteLink,
+  findLink,
+  isErrno,
+  type Link,
+  listAddresses,
+  newAddress,
+  newBridge,
+  newVeth,
+  NetlinkSocket,
+  netlinkProtocol,
+  setRoute,
+} from '@boxship/linux';
+import { randomBytes } from 'node:crypto';
+import type { AddressPool, Network, NetworkSpec } from '../../controller.ts';
+import { broadcastOf, parsePrefix } from '../../ipam/prefix.ts';
+import type { EndpointRecord } from '../../model.ts';
+import { writeSysctl } from '../../sysctl.ts';
+import type { Driver, SandboxAccess } from '../driver.ts';
+import { parseBridgeOptions } from './options.ts';
+import type { Ownership } from './ownership.ts';
+
+export interface BridgeDriverOptions {
+  readonly route: NetlinkSocket;
+  readonly ownership: Ownership;
+  /** MTU of networks that name none. */
+  readonly mtu: number;
+}
+
+const loopbackIndex = 1;
+
+export class BridgeDriver implements Driver {
+  readonly name = 'bridge';
+  readonly hasInterfaces = true;
+  readonly #route: NetlinkSocket;
+  readonly #ownership: Ownership;
+  readonly #mtu: number;
+
+  constructor(options: BridgeDriverOptions) {
+    this.#route = options.route;
+    this.#ownership = options.ownership;
+    this.#mtu = options.mtu;
+  }
+
+  validate(spec: NetworkSpec): void {
+    parseBridgeOptions('0'.repeat(64), spec.options ?? {});
+  }
+
+  fillOptions(_id: string, options: Readonly<Record<string, string>>): Record<string, string> {
+    return { ...options };
+  }
+
+  firewall(network: Network) {
+    const options = parseBridgeOptions(network.id, network.spec.options);
+    return {
+      bridge: options.bridge,
+      subnets: network.spec.pools.flatMap(({ subnet }) => subnet ?? []),
+      isInternal: network.spec.isInternal,
+      isIccEnabled: options.isIccEnabled,
+      isMasqueraded: options.isMasqueraded && !network.spec.isInternal,
+    };
+  }
+
+  interfacePrefix(network: Network): string {
+    return parseBridgeOptions(network.id, network.spec.options).interfacePrefix;
+  }
+
+  assert(network: Network): void {
+    const options = parseBridgeOptions(network.id, network.spec.options);
+    const alias = this.#ownership.aliasOf('network', network.id);
+    let link = findLink(this.#route, options.bridge);
+    if (link === undefined) {
+      const mtu = options.mtu ?? (this.#mtu === 1500 ? undefined : this.#mtu);
+      this.#route.execute(
+        newBridge({ name: options.bridge, macAddress: randomMac(), ...(mtu === undefined ? {} : { mtu }) }),
+        changeLink(options.bridge, { alias }),
+      );
+      link = findLink(this.#route, options.bridge);
+      if (link === undefined) throw new BoxshipError('aborted', `bridge ${options.bridge} was removed while it was made`);
+    } else if (link.alias !== alias) this.#adopt(link, options.isNamed);
+    this.#configure(network, link, options.isAddressInhibited);
+  }
+
+  /** A bridge that the user made beforehand and named is used; anything else under the name is refused. */
+  #adopt(link: Link, isNamed: boolean): void {
+    if (this.#ownership.isForeignEngine(link.alias) || this.#ownership.parse(link.alias) !== undefined)
+      throw new BoxshipError('conflict', `bridge ${link.name} belongs to another network (${link.alias})`);
+    if (!isNamed) throw new BoxshipError('conflict', `interface ${link.name} exists and is not ours: name another bridge`);
+    if (link.kind !== 'bridge')
+      throw new BoxshipError('invalidArgument', `interface ${link.name} exists and is not a bridge`);
+  }
+
+  #configure(network: Network, link: Link, isAddressInhibited: boolean): void {
+    // before the address: an address of IPv6 on a link without it is refused
+    const hasIPv6 = network.spec.enableIPv6;
+    writeSysctl(`net/ipv6/conf/${link.name}/accept_ra`, '0');
+    writeSysctl(`net/ipv6/conf/${link.name}/disable_ipv6`, hasIPv6 ? '0' : '1');
+    // lets connections to 127.0.0.1 be translated to containers; the firewall's guard keeps outsiders from 127.0.0.0/8
+    writeSysctl(`net/ipv4/conf/${link.name}/route_localnet`, '1');
+    const present = new Set(
+      listAddresses(this.#route, link.index).map(({ address, prefixLength }) => `${address}/${prefixLength}`),
+    );
+    for (const pool of network.spec.pools) {
+      if (pool.gateway === undefined || pool.subnet === undefined || isAddressInhibited) continue;
+      const { length } = parsePrefix(pool.subnet);
+      if (present.has(`${pool.gateway}/${length}`)) continue;
+      const broadcast = broadcastOf(parsePrefix(pool.subnet));
+      const failure = this.#route.attempt(
+        newAddress({
+          linkIndex: link.index,
+          address: pool.gateway,
+          prefixLength: length,
+          ...(broadcast === undefined ? {} : { broadcast }),
+        }),
+      )[0];
+      if (failure !== undefined && !isErrno(failure.error, 'EEXIST')) throw failure.error;
+    }
+    if (!link.isUp) this.#route.execute(changeLink(link.index, { isUp: true }));
+  }
+
+  async remove(network: Network): Promise<void> {
+    const { bridge } = parseBridgeOptions(network.id, network.spec.options);
+    const link = findLink(this.#route, bridge);
+    if (link?.alias === this.#ownership.aliasOf('network', network.id)) await this.#delete(link.name);
+  }
+
+  join(network: Network, { endpoint, hostInterface }: EndpointRecord, sandbox: SandboxAccess): void {
+    const options = parseBridgeOptions(network.id, network.spec.options);
+    const bridge = findLink(this.#route, options.bridge);
+    if (bridge === undefined) throw new BoxshipError('unavailable', `bridge ${options.bridge} of network ${network.spec.name} is gone`);
+    const mtu = options.mtu ?? this.#mtu;
+    const namespaceFd = openSync(sandbox.namespacePath, 'r');
+    try {
+      this.#route.execute(
+        newVeth({
+          name: hostInterface,
+          masterIndex: bridge.index,
+          mtu,
+          peer: { name: endpoint.interfaceName, namespaceFd, macAddress: endpoint.macAddress },
+        }),
+        changeLink(hostInterface, {
+          alias: this.#ownership.aliasOf('endpoint', endpoint.id),
+          // hairpin: under br_netfilter a container that uses its own published port is answered by the bridge port itself
+          bridgePort: { isHairpin: true, isIsolated: !options.isIccEnabled },
+        }),
+      );
+    } finally {
+      closeSync(namespaceFd);
+    }
+    sandbox.inside(() => {
+      using socket = NetlinkSocket.open(netlinkProtocol.route);
+      configureInside(socket, network, endpoint);
+    });
+  }
+
+  reattach(network: Network, hostInterface: string): void {
+    const options = parseBridgeOptions(network.id, network.spec.options);
+    const bridge = findLink(this.#route, options.bridge);
+    const link = findLink(this.#route, hostInterface);
+    if (bridge === undefined || link === undefined || link.masterIndex === bridge.index) return;
+    this.#route.execute(
+      changeLink(link.index, { masterIndex: bridge.index }),
+      changeLink(hostInterface, { bridgePort: { isHairpin: true, isIsolated: !options.isIccEnabled } }),
+    );
+  }
+
+  async leave(_network: Network, { endpoint, hostInterface }: EndpointRecord): Promise<void> {
+    const link = findLink(this.#route, hostInterface);
+    if (link?.alias === this.#ownership.aliasOf('endpoint', endpoint.id)) await this.#delete(hostInterface);
+  }
+
+  /** The kernel waits about 20 ms for the last user of a link: on a pool thread. */
+  async #delete(name: string): Promise<void> {
+    using socket = NetlinkSocket.open(netlinkProtocol.route);
+    try {
+      await socket.executeAsync(deleteLink(name));
+    } catch (error) {
+      if (!isErrno(error, 'ENODEV')) throw error;
+    }
+  }
+}
+
+/** Address, link state and loopback of the sandbox side, in one request. Routes by gateway are the sandbox's affair. */
+function configureInside(socket: NetlinkSocket, network: Network, endpoint: EndpointRecord['endpoint']): void {
+  const link = findLink(socket, endpoint.interfaceName);
+  if (link === undefined) throw new BoxshipError('aborted', `interface ${endpoint.interfaceName} vanished from its sandbox`);
+  if (endpoint.ipv6Address !== '') {
+    writeSysctl('net/ipv6/conf/lo/disable_ipv6', '0');
+    writeSysctl(`net/ipv6/conf/${link.name}/disable_ipv6`, '0');
+  }
+  const requests = [changeLink(loopbackIndex, { isUp: true }), changeLink(link.index, { isUp: true })];
+  if (endpoint.ipv4Address !== '') {
+    const pool = network.spec.pools.find((candidate: AddressPool) => candidate.subnet?.includes('.') === true);
+    const broadcast = pool?.subnet === undefined ? undefined : broadcastOf(parsePrefix(pool.subnet));
+    requests.push(
+      newAddress({
+        linkIndex: link.index,
+        address: endpoint.ipv4Address,
+        prefixLength: endpoint.ipv4PrefixLength,
+        ...(broadcast === undefined ? {} : { broadcast }),
+      }),
+    );
+  }
+  if (endpoint.ipv6Address !== '')
+    requests.push(
+      newAddress({ linkIndex: link.index, address: endpoint.ipv6Address, prefixLength: endpoint.ipv6PrefixLength }),
+    );
+  socket.execute(...requests);
+}
+
+/** Sets the default routes of a sandbox to the gateways of one endpoint. Runs inside of its namespace. */
+export function setDefaultRoutes(interfaceName: string, gateways: readonly string[]): void {
+  using socket = NetlinkSocket.open(netlinkProtocol.route);
+  const link = findLink(socket, interfaceName);
+  if (link === undefined) throw new BoxshipError('aborted', `interface ${interfaceName} vanished from its sandbox`);
+  socket.execute(...gateways.map((gateway) => setRoute({ gateway, linkIndex: link.index })));
+}
+
+/** Docker's prefix for addresses of its own making. */
+function randomMac(): string {
+  return `02:42:${randomBytes(4).toString('hex').replace(/..(?=.)/g, '$&:')}`;
+}
+

@@ -1,0 +1,39 @@
+/**
+ * The contract of a network driver: how one kind of network exists in the kernel. The controller owns names, addresses,
+ * records and order; a driver only makes kernel objects equal to what it is told. Every call is idempotent, because each may
+ * be the repetition of one that a crash cut off, and synchronous unless the kernel waits.
+ */
+import type { Network, NetworkSpec } from '../controller.ts';
+import type { EndpointRecord } from '../model.ts';
+import type { FirewallNetwork } from '../firewall/ruleset.ts';
+
+/** An open sandbox: its namespace and how to work inside. */
+export interface SandboxAccess {
+  readonly id: string;
+  readonly namespacePath: string;
+  /** Runs synchronous work inside of the namespace. */
+  readonly inside: <T>(work: () => T) => T;
+}
+
+export interface Driver {
+  readonly name: string;
+  /** Networks of this driver have address pools and interfaces. */
+  readonly hasInterfaces: boolean;
+  /** @throws invalidArgument for options the driver cannot honour */
+  validate(spec: NetworkSpec): void;
+  /** The options as inspection shows them, with everything chosen by the driver filled in. */
+  fillOptions(id: string, options: Readonly<Record<string, string>>): Record<string, string>;
+  /** Makes or re-asserts the network in the kernel. */
+  assert(network: Network): void;
+  remove(network: Network): Promise<void>;
+  /** What the firewall must know; undefined when nothing. */
+  firewall(network: Network): FirewallNetwork | undefined;
+  /** Prefix of interface names inside of sandboxes. */
+  interfacePrefix(network: Network): string;
+  /** Makes the interface and puts it, configured and up, into the sandbox. */
+  join(network: Network, record: EndpointRecord, sandbox: SandboxAccess): void;
+  /** Puts the host end of an interface back into its network, after the network had to be made again. */
+  reattach(network: Network, hostInterface: string): void;
+  /** Takes the interface away from a sandbox that lives on. */
+  leave(network: Network, record: EndpointRecord): Promise<void>;
+}

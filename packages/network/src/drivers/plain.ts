@@ -1,0 +1,18 @@
+/** The drivers without anything in the kernel: `host` shares the namespace of the controller, `null` has loopback only. */
+import type { Driver } from './driver.ts';
+
+export function plainDriver(name: 'host' | 'null'): Driver {
+  return {
+    name,
+    hasInterfaces: false,
+    validate() {},
+    fillOptions: (_id, options) => ({ ...options }),
+    assert() {},
+    async remove() {},
+    firewall: () => undefined,
+    interfacePrefix: () => '',
+    join() {},
+    reattach() {},
+    async leave() {},
+  };
+}

@@ -1,0 +1,110 @@
+/**
+ * Keeps the kernel's rules equal to the controller's state: whole table when networks change and after a loss, single elements
+ * when ports do. Watches for others flushing the rule set.
+ */
+import type { Logger } from '@boxship/base';
+import { isErrno, NftBatch, NftSocket } from '@boxship/linux';
+import { admitBridges } from './coexistence.ts';
+import { type FirewallPort, type FirewallState, portElements, wholeTable } from './ruleset.ts';
+
+/** How often a foreign change of the rule set is looked for: one request of 20 µs each. */
+const watchEveryMs = 500;
+
+export interface FirewallOptions {
+  readonly table: string;
+  /** The state that the rules are to express, asked for whenever they are rebuilt. */
+  readonly state: () => FirewallState;
+  readonly log: Logger;
+}
+
+export class Firewall implements Disposable {
+  readonly #nft: NftSocket;
+  readonly #options: FirewallOptions;
+  #generation = -1;
+  #bridges: readonly string[] = [];
+  #timer: NodeJS.Timeout | undefined;
+
+  /** Works on the network namespace of the calling thread. */
+  constructor(options: FirewallOptions) {
+    this.#options = options;
+    this.#nft = NftSocket.open();
+  }
+
+  /** Replaces the whole table in one transaction: no moment without rules, connections live on. */
+  rebuild(): void {
+    const state = this.#options.state();
+    this.#nft.commit(wholeTable(new NftBatch('inet', this.#options.table), state));
+    const bridges = state.networks.map(({ bridge }) => bridge);
+    admitBridges(this.#nft, bridges, this.#bridges, this.#options.log);
+    this.#bridges = bridges;
+    this.#generation = this.#nft.generation();
+  }
+
+  publish(ports: readonly FirewallPort[]): void {
+    this.#change(ports, (batch, set, elements) => batch.addElements(set, elements));
+  }
+
+  withdraw(ports: readonly FirewallPort[]): void {
+    this.#change(ports, (batch, set, elements) => batch.deleteElements(set, elements));
+  }
+
+  /** Replaces ports in one transaction, e.g. when the gateway of a sandbox moves. */
+  move(before: readonly FirewallPort[], after: readonly FirewallPort[]): void {
+    this.withdraw(before);
+    this.publish(after);
+  }
+
+  #change(
+    ports: readonly FirewallPort[],
+    add: (batch: NftBatch, set: string, elements: Parameters<NftBatch['addElements']>[1]) => void,
+  ): void {
+    if (ports.length === 0) return;
+    const batch = new NftBatch('inet', this.#options.table);
+    for (const [set, elements] of portElements(ports)) add(batch, set, elements);
+    if (batch.isEmpty) return;
+    try {
+      this.#nft.commit(batch);
+      this.#generation = this.#nft.generation();
+    } catch (error) {
+      // somebody flushed or changed our table: the state is the truth
+      if (!isErrno(error, 'ENOENT', 'EEXIST', 'EBUSY')) throw error;
+      this.#options.log.warn('firewall table was changed by another program: rebuilt', { error });
+      this.rebuild();
+    }
+  }
+
+  /** Rebuilds whenever our table vanishes or a foreign FORWARD chain changes. */
+  watch(): void {
+    this.#timer ??= setInterval(() => {
+      try {
+        this.#check();
+      } catch (error) {
+        this.#options.log.error('firewall check failed', { error });
+      }
+    }, watchEveryMs).unref();
+  }
+
+  #check(): void {
+    const generation = this.#nft.generation();
+    if (generation === this.#generation) return;
+    if (this.#nft.hasTable('inet', this.#options.table)) {
+      admitBridges(this.#nft, this.#bridges, [], this.#options.log);
+      this.#generation = this.#nft.generation();
+      return;
+    }
+    this.rebuild();
+    this.#options.log.warn('firewall table was removed by another program: rebuilt', { table: this.#options.table });
+  }
+
+  /** Takes everything out, our rules in foreign chains included. */
+  remove(): void {
+    admitBridges(this.#nft, [], this.#bridges, this.#options.log);
+    this.#nft.commit(new NftBatch('inet', this.#options.table).addTable().deleteTable());
+    this.#bridges = [];
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+    this.#nft[Symbol.dispose]();
+  }
+}

@@ -1,0 +1,97 @@
+/** `createNetwork`: checks, pools, record, kernel. */
+import { BoxshipError, failPoint, randomId } from '@boxship/base';
+import type { Context } from '../context.ts';
+import type { Network, NetworkSpec } from '../controller.ts';
+import { driverNamed } from '../drivers/lookup.ts';
+import type { NetworkRecord } from '../model.ts';
+import { resolvePools } from './pools.ts';
+
+const reservedNames = new Set(['bridge', 'host', 'none', 'default']);
+
+export async function createNetwork(context: Context, spec: NetworkSpec): Promise<Network> {
+  checkName(spec.name);
+  if (reservedNames.has(spec.name))
+    throw new BoxshipError('permissionDenied', `operation is not permitted on predefined ${spec.name} network`);
+  return await context.mutex.run('networks', () => makeNetwork(context, spec));
+}
+
+/** The same without the check for reserved names: the predefined networks are made through it. */
+export async function makeNetwork(context: Context, spec: NetworkSpec): Promise<Network> {
+  for (const { network } of context.state.networks.values())
+    if (network.spec.name === spec.name)
+      throw new BoxshipError('conflict', `network with name ${spec.name} already exists`, { details: { id: network.id } });
+  const driver = driverNamed(context, spec.driver);
+  driver.validate(spec);
+  if ((spec.driver === 'host' || spec.driver === 'null') && !reservedNames.has(spec.name))
+    throw new BoxshipError('permissionDenied', `only one instance of "${spec.driver}" network is allowed`);
+  if ((spec.ipamDriver ?? 'default') !== 'default' && driver.hasInterfaces)
+    throw new BoxshipError('notFound', `plugin "${spec.ipamDriver}" not found`);
+  if (driver.hasInterfaces && spec.enableIPv4 === false && spec.enableIPv6 !== true)
+    throw new BoxshipError('invalidArgument', 'IPv4 or IPv6 must be enabled');
+  const hasKernelSide = driver.hasInterfaces && spec.isConfigOnly !== true;
+  const id = randomId();
+  const network: Network = {
+    id,
+    created: nowWithNanoseconds(),
+    spec: { ...withDefaults(spec), options: driver.fillOptions(id, spec.options ?? {}), pools: hasKernelSide ? resolvePools(context, spec) : [...(spec.pools ?? [])] },
+  };
+  await establish(context, { state: 'creating', network }, hasKernelSide);
+  return network;
+}
+
+async function establish(context: Context, record: NetworkRecord, hasKernelSide: boolean): Promise<void> {
+  const { network } = record;
+  context.store.saveNetwork(record);
+  context.state.networks.set(network.id, record);
+  try {
+    await failPoint('net.row');
+    if (hasKernelSide) {
+      driverNamed(context, network.spec.driver).assert(network);
+      await failPoint('net.bridge-made');
+      context.firewall.rebuild();
+      await failPoint('net.fw-table');
+    }
+    const ready: NetworkRecord = { state: 'ready', network };
+    context.store.saveNetwork(ready);
+    context.state.networks.set(network.id, ready);
+  } catch (error) {
+    context.state.networks.delete(network.id);
+    await driverNamed(context, network.spec.driver).remove(network);
+    if (hasKernelSide) context.firewall.rebuild();
+    context.store.deleteNetwork(network.id);
+    throw error;
+  }
+  await failPoint('net.committed');
+}
+
+function checkName(name: string): void {
+  // Docker takes any name; ours reaches file names and URLs of the API
+  if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name) || name.length > 253)
+    throw new BoxshipError('invalidArgument', `invalid network name "${name}": letters, digits, "_", ".", "-" after a first letter or digit`);
+}
+
+function withDefaults(spec: NetworkSpec): Required<NetworkSpec> {
+  return {
+    name: spec.name,
+    driver: spec.driver,
+    isInternal: spec.isInternal ?? false,
+    enableIPv4: spec.enableIPv4 ?? true,
+    enableIPv6: spec.enableIPv6 ?? false,
+    isAttachable: spec.isAttachable ?? false,
+    isIngress: spec.isIngress ?? false,
+    isConfigOnly: spec.isConfigOnly ?? false,
+    configFrom: spec.configFrom ?? '',
+    ipamDriver: spec.ipamDriver ?? 'default',
+    ipamOptions: { ...spec.ipamOptions },
+    pools: [],
+    options: {},
+    labels: { ...spec.labels },
+  };
+}
+
+/** RFC 3339 in UTC. The clock gives microseconds; Go prints nine digits. */
+function nowWithNanoseconds(): string {
+  const ms = performance.timeOrigin + performance.now();
+  const micros = Math.floor((ms % 1) * 1000);
+  return new Date(ms).toISOString().replace('Z', `${String(micros).padStart(3, '0')}000Z`);
+}

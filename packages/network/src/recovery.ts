@@ -1,0 +1,122 @@
+/**
+ * Start = recovery: makes the kernel equal to the records. Intents of a controller that died are taken back, networks
+ * re-asserted, rules replaced as a whole, ports held again, and whatever bears our mark without a record is removed. Sandboxes
+ * that are whole are not touched: their containers notice nothing.
+ */
+import { mkdirSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { deleteLink, findLink, isErrno, isNamespaceFile, listLinks, removeNetworkNamespace } from '@boxship/linux';
+import type { Context } from './context.ts';
+import { driverNamed } from './drivers/lookup.ts';
+import type { Ownership } from './drivers/bridge/ownership.ts';
+import type { SandboxRecord } from './model.ts';
+import { takeBack } from './networks/remove.ts';
+import { directListeners } from './sandboxes/gateway.ts';
+import { takeBackSandbox } from './sandboxes/remove.ts';
+
+/** Fills the memory from the store. No kernel yet: addresses are booked before anything is decided. */
+export function loadRecords(context: Context): void {
+  for (const record of context.store.networks()) context.state.networks.set(record.network.id, record);
+  for (const record of context.store.sandboxes()) context.state.setSandbox(record);
+}
+
+export async function recover(context: Context, ownership: Ownership): Promise<void> {
+  for (const record of context.state.networks.values())
+    if (record.state === 'ready' && !record.network.spec.isConfigOnly) assertNetwork(context, record.network.id);
+  // with the rules of every sandbox that is ready; those that turn out dead go with the next change
+  context.firewall.rebuild();
+  for (const record of [...context.state.sandboxes.values()]) await recoverSandbox(context, record);
+  for (const record of [...context.state.networks.values()])
+    if (record.state !== 'ready') await takeBack(context, record);
+  context.firewall.rebuild();
+  await sweepLinks(context, ownership);
+  sweepNamespaces(context);
+}
+
+function assertNetwork(context: Context, id: string): void {
+  const network = context.state.networks.get(id)?.network;
+  if (network === undefined) return;
+  try {
+    driverNamed(context, network.spec.driver).assert(network);
+  } catch (error) {
+    // one broken network does not keep the others from working; using it gives the error to its user
+    context.log.error('network could not be restored', { network: network.spec.name, id, error });
+  }
+}
+
+async function recoverSandbox(context: Context, record: SandboxRecord): Promise<void> {
+  const { id } = record.spec;
+  const reason = lossOf(context, record);
+  if (reason !== undefined) {
+    context.log.info('sandbox is taken back', { sandbox: id, reason });
+    await takeBackSandbox(context, record);
+    return;
+  }
+  const whole = withoutLostEndpoints(context, record);
+  if (whole !== record) {
+    context.store.saveSandbox(whole);
+    context.state.setSandbox(whole);
+  }
+  reattach(context, whole);
+  const unheld = await context.ports.restore(id, whole.ports);
+  if (unheld.length > 0) context.log.warn('ports are in use by another program; the rules still serve them', { sandbox: id, unheld });
+  directListeners(context, whole);
+}
+
+/** Why a sandbox cannot live on; undefined when it can. */
+function lossOf(context: Context, record: SandboxRecord): string | undefined {
+  if (record.state !== 'ready') return `found in state ${record.state}`;
+  if (record.bootId !== context.bootId) return 'the machine was started anew';
+  if (isNamespaceFile(record.namespacePath)) return undefined;
+  const hasLink = record.endpoints.some(
+    ({ hostInterface }) => hostInterface !== '' && findLink(context.route, hostInterface) !== undefined,
+  );
+  // the name of the namespace was unmounted, but a container still lives in it
+  return hasLink ? undefined : 'its namespace is gone';
+}
+
+/** An endpoint whose link is missing was never finished (connect) or was already parted (disconnect). */
+function withoutLostEndpoints(context: Context, record: SandboxRecord): SandboxRecord {
+  const endpoints = record.endpoints.filter(
+    ({ hostInterface }) => hostInterface === '' || findLink(context.route, hostInterface) !== undefined,
+  );
+  if (endpoints.length === record.endpoints.length) return record;
+  context.log.warn('endpoints without a link are taken out', { sandbox: record.spec.id });
+  return { ...record, endpoints };
+}
+
+/** Ports of a bridge that was deleted and made again have no master. */
+function reattach(context: Context, record: SandboxRecord): void {
+  for (const { endpoint, hostInterface } of record.endpoints) {
+    if (hostInterface === '') continue;
+    const network = context.state.networks.get(endpoint.networkId)?.network;
+    if (network !== undefined) driverNamed(context, network.spec.driver).reattach(network, hostInterface);
+  }
+}
+
+async function sweepLinks(context: Context, ownership: Ownership): Promise<void> {
+  const endpoints = new Set<string>();
+  for (const { endpoints: members } of context.state.sandboxes.values())
+    for (const { endpoint } of members) endpoints.add(endpoint.id);
+  for (const link of listLinks(context.route)) {
+    const owner = ownership.parse(link.alias);
+    if (owner === undefined) continue;
+    const isKnown = owner.kind === 'network' ? context.state.networks.has(owner.id) : endpoints.has(owner.id);
+    if (isKnown) continue;
+    context.log.warn('link without a record is removed', { link: link.name, alias: link.alias });
+    try {
+      await context.route.executeAsync(deleteLink(link.index));
+    } catch (error) {
+      if (!isErrno(error, 'ENODEV')) throw error;
+    }
+  }
+}
+
+function sweepNamespaces(context: Context): void {
+  mkdirSync(context.namespaceDirectory, { recursive: true, mode: 0o711 });
+  for (const name of readdirSync(context.namespaceDirectory)) {
+    if (context.state.sandboxes.has(name)) continue;
+    context.log.warn('namespace without a record is removed', { sandbox: name });
+    removeNetworkNamespace(join(context.namespaceDirectory, name));
+  }
+}

@@ -1,0 +1,88 @@
+/** `connect` and `disconnect`: endpoints of a sandbox that lives. Its container is not paused; streams on other networks go on. */
+import { BoxshipError, failPoint } from '@boxship/base';
+import type { Context } from '../context.ts';
+import type { Endpoint, EndpointSpec } from '../controller.ts';
+import { setDefaultRoutes } from '../drivers/bridge/driver.ts';
+import { driverNamed } from '../drivers/lookup.ts';
+import type { EndpointRecord, SandboxRecord } from '../model.ts';
+import { planEndpoint } from './endpoint.ts';
+import { announce, changeOwnFile } from './files.ts';
+import { directListeners, firewallPorts, gatewayOf, gatewaysOf } from './gateway.ts';
+import { accessTo } from './namespace.ts';
+import { validateCombination, validateEndpoint } from './validate.ts';
+
+/** @throws notFound, permissionDenied, invalidArgument with Docker's texts */
+export async function connect(context: Context, sandboxId: string, spec: EndpointSpec): Promise<Endpoint> {
+  return await context.mutex.run(`sandbox:${sandboxId}`, async () => {
+    const before = context.state.sandbox(sandboxId);
+    const network = context.state.network(spec.network);
+    if (before.endpoints.some(({ endpoint }) => endpoint.networkId === network.id))
+      throw new BoxshipError(
+        'permissionDenied',
+        `endpoint with name ${before.spec.containerName} already exists in network ${network.spec.name}`,
+      );
+    validateEndpoint(spec, network);
+    const others = before.endpoints.flatMap(({ endpoint }) => context.state.networks.get(endpoint.networkId)?.network ?? []);
+    validateCombination([...others, network]);
+    const added = planEndpoint(context, before.spec, network, spec, before.nextInterface);
+    const after: SandboxRecord = {
+      ...before,
+      endpoints: [...before.endpoints, added],
+      nextInterface: before.nextInterface + 1,
+    };
+    // an endpoint in the record without its link is taken out at the next start
+    context.store.saveSandbox(after);
+    context.state.setSandbox(after);
+    await failPoint('ep.row');
+    try {
+      driverNamed(context, network.spec.driver).join(network, added, accessTo(after));
+      await failPoint('ep.veth');
+      moveGateway(context, before, after);
+      changeOwnFile(context, after, added.endpoint, 'here');
+      announce(context, after, added.endpoint, 'here');
+    } catch (error) {
+      await part(context, after, added);
+      throw error;
+    }
+    return added.endpoint;
+  });
+}
+
+/** @throws notFound, invalidArgument with Docker's texts; `force` makes both successes */
+export async function disconnect(context: Context, sandboxId: string, idOrName: string, isForced: boolean): Promise<void> {
+  await context.mutex.run(`sandbox:${sandboxId}`, async () => {
+    const record = context.state.sandbox(sandboxId);
+    const network = context.state.network(idOrName);
+    if (network.spec.driver === 'host')
+      throw new BoxshipError('invalidArgument', 'container cannot be disconnected from host network or connected to host network');
+    const member = record.endpoints.find(({ endpoint }) => endpoint.networkId === network.id);
+    if (member !== undefined) await part(context, record, member);
+    else if (!isForced)
+      throw new BoxshipError('permissionDenied', `container ${sandboxId} is not connected to network ${network.spec.name}`);
+  });
+}
+
+async function part(context: Context, before: SandboxRecord, member: EndpointRecord): Promise<void> {
+  const { endpoint } = member;
+  const after: SandboxRecord = { ...before, endpoints: before.endpoints.filter((other) => other !== member) };
+  const network = context.state.networks.get(endpoint.networkId)?.network;
+  moveGateway(context, before, after);
+  // the link goes before its address is free for others; a crash in between leaves a link that the next start removes
+  if (network !== undefined) await driverNamed(context, network.spec.driver).leave(network, member);
+  await failPoint('ep.parted');
+  changeOwnFile(context, before, endpoint, 'gone');
+  context.store.saveSandbox(after);
+  context.state.setSandbox(after);
+  context.addresses.release(endpoint.networkId, endpoint.ipv4Address, endpoint.ipv6Address);
+  announce(context, after, endpoint, 'gone');
+}
+
+/** When another endpoint becomes the gateway, the default route and the published ports go with it. */
+function moveGateway(context: Context, before: SandboxRecord, after: SandboxRecord): void {
+  const old = gatewayOf(before.endpoints.map(({ endpoint }) => endpoint));
+  const now = gatewayOf(after.endpoints.map(({ endpoint }) => endpoint));
+  if (old?.id === now?.id) return;
+  context.firewall.move(firewallPorts(before.ports, old), firewallPorts(after.ports, now));
+  directListeners(context, after);
+  if (now !== undefined) accessTo(after).inside(() => setDefaultRoutes(now.interfaceName, gatewaysOf(now)));
+}

@@ -1,0 +1,114 @@
+/**
+ * `createSandbox`: everything a container needs of the network in one call. Order: plan in memory, ports held, intent written,
+ * kernel, rules last (a port answers only when its container can), then `ready`. Whatever fails takes all of it back.
+ */
+import { failPoint } from '@boxship/base';
+import { join } from 'node:path';
+import type { Context } from '../context.ts';
+import type { EndpointSpec, Network, PublishedPort, Sandbox, SandboxSpec } from '../controller.ts';
+import { optionKey } from '../drivers/bridge/options.ts';
+import { setDefaultRoutes } from '../drivers/bridge/driver.ts';
+import { driverNamed } from '../drivers/lookup.ts';
+import type { EndpointRecord, SandboxRecord } from '../model.ts';
+import { planEndpoint } from './endpoint.ts';
+import { announce, writeFiles } from './files.ts';
+import { directListeners, firewallPorts, gatewayOf, gatewaysOf } from './gateway.ts';
+import { accessTo, makeNamespace, shareNamespace } from './namespace.ts';
+import { publishError } from './port-error.ts';
+import { takeBackSandbox } from './remove.ts';
+import { validateSandbox } from './validate.ts';
+
+export async function createSandbox(context: Context, spec: SandboxSpec): Promise<Sandbox> {
+  return await context.mutex.run(`sandbox:${spec.id}`, async () => {
+    const present = context.state.sandboxes.get(spec.id);
+    if (present !== undefined) return toSandbox(present);
+    const joined = validateSandbox(context, spec);
+    let record = plan(context, spec, joined);
+    // from here on the addresses are booked
+    context.state.setSandbox(record);
+    try {
+      record = await hold(context, record, joined);
+      context.state.setSandbox(record);
+      context.store.saveSandbox(record);
+      await failPoint('start.op-row');
+      build(context, record, joined);
+      await failPoint('start.veth-made');
+      // ready in memory before the rules, so that a rebuild by another request keeps its ports
+      record = { ...record, state: 'ready' };
+      context.state.setSandbox(record);
+      publish(context, record);
+      await failPoint('start.fw-applied');
+      context.store.setSandboxState(spec.id, 'ready');
+      await failPoint('start.ready');
+    } catch (error) {
+      await takeBackSandbox(context, record);
+      throw error;
+    }
+    return toSandbox(record);
+  });
+}
+
+type Joined = readonly { endpoint: EndpointSpec; network: Network }[];
+
+function plan(context: Context, spec: SandboxSpec, joined: Joined): SandboxRecord {
+  const endpoints: EndpointRecord[] = [];
+  for (const { endpoint, network } of joined)
+    endpoints.push(planEndpoint(context, spec, network, endpoint, endpoints.length));
+  return {
+    state: 'creating',
+    spec,
+    bootId: context.bootId,
+    namespacePath: join(context.namespaceDirectory, spec.id),
+    endpoints,
+    ports: [],
+    nextInterface: endpoints.length,
+  };
+}
+
+/** Books the ports. Without an endpoint that could carry them (internal, none, host) they are not published, as with Docker. */
+async function hold(context: Context, record: SandboxRecord, joined: Joined): Promise<SandboxRecord> {
+  const requests = record.spec.ports ?? [];
+  const gateway = gatewayOf(record.endpoints.map(({ endpoint }) => endpoint));
+  if (requests.length === 0 || gateway === undefined) return record;
+  const network = joined.find((candidate) => candidate.network.id === gateway.networkId)?.network;
+  const hostIp = network?.spec.options[optionKey.hostBinding] ?? '0.0.0.0';
+  try {
+    const ports: readonly PublishedPort[] = await context.ports.allocate(record.spec.id, requests, hostIp);
+    return { ...record, ports };
+  } catch (error) {
+    throw publishError(error, record.spec.containerName, gateway.id);
+  }
+}
+
+/** Namespace, interfaces, routes, files: synchronous, a few milliseconds. */
+function build(context: Context, record: SandboxRecord, joined: Joined): void {
+  const isHost = record.spec.useHostNamespace === true || joined.some(({ network }) => network.spec.driver === 'host');
+  if (isHost) shareNamespace(record.namespacePath);
+  else makeNamespace(record.namespacePath);
+  const access = accessTo(record);
+  for (const [index, { network }] of joined.entries()) {
+    const endpoint = record.endpoints[index];
+    if (endpoint !== undefined) driverNamed(context, network.spec.driver).join(network, endpoint, access);
+  }
+  const gateway = gatewayOf(record.endpoints.map(({ endpoint }) => endpoint));
+  if (gateway !== undefined) access.inside(() => setDefaultRoutes(gateway.interfaceName, gatewaysOf(gateway)));
+  writeFiles(context, record);
+  for (const { endpoint } of record.endpoints) announce(context, record, endpoint, 'here');
+}
+
+function publish(context: Context, record: SandboxRecord): void {
+  directListeners(context, record);
+  context.firewall.publish(
+    firewallPorts(record.ports, gatewayOf(record.endpoints.map(({ endpoint }) => endpoint))),
+  );
+}
+
+export function toSandbox(record: SandboxRecord): Sandbox {
+  return {
+    id: record.spec.id,
+    namespacePath: record.namespacePath,
+    endpoints: record.endpoints.map(({ endpoint }) => endpoint),
+    ports: record.ports,
+    spec: record.spec,
+  };
+}

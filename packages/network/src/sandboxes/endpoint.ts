@@ -1,0 +1,88 @@
+/** Plans an endpoint: addresses, MAC, names. Touches nothing; the caller records the plan before the kernel sees it. */
+import { randomId, shortId } from '@boxship/base';
+import { addressToBytes, bytesToMac, macToBytes } from '@boxship/linux';
+import type { Context } from '../context.ts';
+import type { AddressPool, Endpoint, EndpointSpec, Network, SandboxSpec } from '../controller.ts';
+import { driverNamed } from '../drivers/lookup.ts';
+import { parsePrefix } from '../ipam/prefix.ts';
+import type { EndpointRecord } from '../model.ts';
+
+/** @throws resourceExhausted, invalidArgument, permissionDenied with Docker's texts */
+export function planEndpoint(
+  context: Context,
+  sandbox: SandboxSpec,
+  network: Network,
+  spec: EndpointSpec,
+  interfaceNumber: number,
+): EndpointRecord {
+  const id = randomId();
+  const driver = driverNamed(context, network.spec.driver);
+  const dnsNames = [...new Set([sandbox.containerName, ...(spec.aliases ?? []), shortId(sandbox.id), sandbox.hostname])].filter(
+    (name) => name !== '',
+  );
+  if (!driver.hasInterfaces) return { hostInterface: '', endpoint: { ...emptyEndpoint, id, ...named(network), dnsNames, spec } };
+  const ipv4 = assign(context, network, 4, spec.ipv4Address);
+  const ipv6 = assign(context, network, 6, spec.ipv6Address);
+  return {
+    hostInterface: `bx${id.slice(0, 12)}`,
+    endpoint: {
+      id,
+      ...named(network),
+      interfaceName: `${driver.interfacePrefix(network)}${interfaceNumber}`,
+      macAddress: spec.macAddress === undefined || spec.macAddress === '' ? macOf(ipv4.address, id) : bytesToMac(macToBytes(spec.macAddress)),
+      ipv4Address: ipv4.address,
+      ipv4PrefixLength: ipv4.prefixLength,
+      ipv4Gateway: network.spec.isInternal ? '' : ipv4.gateway,
+      ipv6Address: ipv6.address,
+      ipv6PrefixLength: ipv6.prefixLength,
+      ipv6Gateway: network.spec.isInternal ? '' : ipv6.gateway,
+      dnsNames,
+      spec,
+    },
+  };
+}
+
+const emptyEndpoint = {
+  interfaceName: '',
+  macAddress: '',
+  ipv4Address: '',
+  ipv4PrefixLength: 0,
+  ipv4Gateway: '',
+  ipv6Address: '',
+  ipv6PrefixLength: 0,
+  ipv6Gateway: '',
+} as const satisfies Partial<Endpoint>;
+
+const named = (network: Network) => ({ networkId: network.id, networkName: network.spec.name });
+
+function assign(context: Context, network: Network, family: 4 | 6, wanted: string | undefined) {
+  const pools = network.spec.pools.filter(
+    (pool): pool is AddressPool & { subnet: string } =>
+      pool.subnet !== undefined && parsePrefix(pool.subnet).family === family,
+  );
+  const first = pools[0];
+  if (first === undefined) return { address: '', prefixLength: 0, gateway: '' };
+  const used = context.state.usedAddresses(network.id);
+  const of = (pool: AddressPool & { subnet: string }, address: string) => ({
+    address,
+    prefixLength: parsePrefix(pool.subnet).length,
+    gateway: pool.gateway ?? '',
+  });
+  if (wanted !== undefined && wanted !== '') {
+    const pool = pools.find((candidate) => isWithin(candidate, wanted)) ?? first;
+    return of(pool, context.addresses.claim(pool, wanted, used));
+  }
+  return of(first, context.addresses.choose(network, first, used));
+}
+
+function isWithin(pool: AddressPool & { subnet: string }, address: string): boolean {
+  const { family, length } = parsePrefix(pool.subnet);
+  if (address.includes(':') !== (family === 6)) return false;
+  const { address: base } = parsePrefix(`${address}/${length}`);
+  return base === parsePrefix(pool.subnet).address;
+}
+
+/** Docker's: 02:42 and the IPv4 address, so that an address always comes back with the same MAC. */
+function macOf(ipv4: string, id: string): string {
+  return bytesToMac(Buffer.from([0x02, 0x42, ...(ipv4 === '' ? Buffer.from(id.slice(0, 8), 'hex') : addressToBytes(ipv4))]));
+}

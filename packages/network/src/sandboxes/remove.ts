@@ -1,0 +1,63 @@
+/** `removeSandbox`: rules first, then ports, names, namespace. Idempotent: also takes back what a crash left half done. */
+import { failPoint } from '@boxship/base';
+import { removeNetworkNamespace } from '@boxship/linux';
+import type { Context } from '../context.ts';
+import { driverNamed } from '../drivers/lookup.ts';
+import type { EndpointRecord, SandboxRecord } from '../model.ts';
+import { announce } from './files.ts';
+import { firewallPorts, gatewayOf } from './gateway.ts';
+
+/** How long the kernel gets to drop the links of a namespace nobody holds any more; it needs 20 to 65 ms. */
+const lingerMs = 500;
+
+export async function removeSandbox(context: Context, id: string): Promise<void> {
+  await context.mutex.run(`sandbox:${id}`, async () => {
+    const record = context.state.sandboxes.get(id);
+    if (record !== undefined) await takeBackSandbox(context, record);
+  });
+}
+
+export async function takeBackSandbox(context: Context, record: SandboxRecord): Promise<void> {
+  const { id } = record.spec;
+  const isPublished = context.state.sandboxes.get(id)?.state === 'ready';
+  context.store.setSandboxState(id, 'deleting');
+  // in memory too, at once: a rebuild of the rules from now on leaves its ports out
+  context.state.setSandbox({ ...record, state: 'deleting' });
+  await failPoint('stop.op-row');
+  if (isPublished) context.firewall.withdraw(portsOf(record));
+  context.ports.release(id);
+  await failPoint('stop.ports-released');
+  removeNetworkNamespace(record.namespacePath);
+  await failPoint('stop.net-released');
+  context.state.deleteSandbox(id);
+  for (const { endpoint } of record.endpoints) {
+    announce(context, record, endpoint, 'gone');
+    context.addresses.release(endpoint.networkId, endpoint.ipv4Address, endpoint.ipv6Address);
+  }
+  context.store.deleteSandbox(id);
+  await failPoint('stop.row-deleted');
+  reapLinks(context, record.endpoints);
+}
+
+const portsOf = (record: SandboxRecord) =>
+  firewallPorts(record.ports, gatewayOf(record.endpoints.map(({ endpoint }) => endpoint)));
+
+/**
+ * The links vanish with the namespace. When a process still holds it (a container that shares it) they do not: then they are
+ * deleted, because their addresses are free again.
+ */
+function reapLinks(context: Context, endpoints: readonly EndpointRecord[]): void {
+  const joined = endpoints.filter(({ hostInterface }) => hostInterface !== '');
+  if (joined.length === 0) return;
+  setTimeout(async () => {
+    for (const record of joined) {
+      const network = context.state.networks.get(record.endpoint.networkId)?.network;
+      try {
+        if (network !== undefined) await driverNamed(context, network.spec.driver).leave(network, record);
+      } catch (error) {
+        // the next start removes what is tagged ours and belongs to nobody
+        context.log.warn('link of a removed sandbox could not be deleted', { link: record.hostInterface, error });
+      }
+    }
+  }, lingerMs).unref();
+}

@@ -1,0 +1,71 @@
+/** Checks of what comes from outside before it reaches files and the kernel, and Docker's rules of what can be combined. */
+import { isIP } from 'node:net';
+import { BoxshipError } from '@boxship/base';
+import type { Context } from '../context.ts';
+import type { EndpointSpec, Network, SandboxSpec } from '../controller.ts';
+
+const hostname = /^[a-zA-Z0-9_]([a-zA-Z0-9_.-]*[a-zA-Z0-9_])?\.?$/;
+const hostsName = /^[^\s#:]+$/;
+
+/** @throws invalidArgument, notFound */
+export function validateSandbox(context: Context, spec: SandboxSpec): { endpoint: EndpointSpec; network: Network }[] {
+  if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/.test(spec.id))
+    throw new BoxshipError('invalidArgument', `invalid sandbox id "${spec.id}"`);
+  for (const name of [spec.hostname, spec.domainname])
+    if (name !== '' && (!hostname.test(name) || name.length > 253))
+      throw new BoxshipError('invalidArgument', `invalid hostname "${name}"`);
+  for (const entry of spec.extraHosts ?? []) parseExtraHost(entry);
+  for (const server of spec.dns?.servers ?? [])
+    if (isIP(server.split('%')[0] ?? '') === 0) throw new BoxshipError('invalidArgument', `invalid IP address: ${server}`);
+  for (const word of [...(spec.dns?.search ?? []), ...(spec.dns?.options ?? [])])
+    if (/[\s#;]/.test(word) || word === '') throw new BoxshipError('invalidArgument', `invalid DNS setting "${word}"`);
+  for (const port of spec.ports ?? []) {
+    const isPort = (number: number): boolean => Number.isInteger(number) && number >= 0 && number <= 65_535;
+    if (!isPort(port.containerPort) || port.containerPort === 0 || !isPort(port.hostPort) || !isPort(port.hostPortEnd ?? 0))
+      throw new BoxshipError('invalidArgument', `invalid port in ${port.hostIp}:${port.hostPort}:${port.containerPort}/${port.protocol}`);
+    if (port.hostIp !== '' && isIP(port.hostIp) === 0) throw new BoxshipError('invalidArgument', `invalid IP address: ${port.hostIp}`);
+  }
+  const joined = spec.endpoints.map((endpoint) => ({ endpoint, network: context.state.network(endpoint.network) }));
+  for (const { endpoint, network } of joined) validateEndpoint(endpoint, network);
+  validateCombination(joined.map(({ network }) => network));
+  return joined;
+}
+
+/** @throws invalidArgument with Docker's texts */
+export function validateEndpoint(endpoint: EndpointSpec, network: Network): void {
+  const isUserDefined = network.spec.driver === 'bridge' && network.spec.name !== 'bridge';
+  if ((endpoint.ipv4Address ?? endpoint.ipv6Address ?? '') !== '' && !isUserDefined)
+    throw new BoxshipError('invalidArgument', 'user specified IP address is supported on user defined networks only');
+  for (const address of [endpoint.ipv4Address ?? '', endpoint.ipv6Address ?? ''])
+    if (address !== '' && isIP(address) === 0) throw new BoxshipError('invalidArgument', `invalid IP address: ${address}`);
+  for (const alias of endpoint.aliases ?? [])
+    if (!hostsName.test(alias)) throw new BoxshipError('invalidArgument', `invalid network alias "${alias}"`);
+  for (const link of endpoint.links ?? [])
+    if (!link.split(':').every((part) => hostsName.test(part)))
+      throw new BoxshipError('invalidArgument', `invalid link "${link}"`);
+}
+
+/** @throws invalidArgument with Docker's texts */
+export function validateCombination(networks: readonly Network[]): void {
+  const ids = new Set(networks.map(({ id }) => id));
+  if (ids.size < networks.length) throw new BoxshipError('invalidArgument', 'a container joins each network once');
+  if (networks.length < 2) return;
+  if (networks.some(({ spec }) => spec.driver === 'null'))
+    throw new BoxshipError(
+      'invalidArgument',
+      'container cannot be connected to multiple networks with one of the networks in private (none) mode',
+    );
+  if (networks.some(({ spec }) => spec.driver === 'host'))
+    throw new BoxshipError('invalidArgument', 'container cannot be disconnected from host network or connected to host network');
+}
+
+/** `name:address`. @throws invalidArgument with Docker's text */
+export function parseExtraHost(entry: string): { name: string; address: string } {
+  const at = entry.indexOf(':');
+  const name = entry.slice(0, at);
+  const address = entry.slice(at + 1).replace(/^\[(.*)\]$/, '$1');
+  if (at < 1 || !hostsName.test(name)) throw new BoxshipError('invalidArgument', `bad format for add-host: "${entry}"`);
+  if (address !== 'host-gateway' && isIP(address) === 0)
+    throw new BoxshipError('invalidArgument', `invalid IP address in add-host: "${address}"`);
+  return { name, address };
+}

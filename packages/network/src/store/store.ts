@@ -1,0 +1,184 @@
+/**
+ * The durable side of the controller. Sandboxes need to survive the process, not the machine (a reboot voids them): their
+ * commits are not synced. Networks are a promise to the user: their commits are.
+ */
+import { mkdirSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { BoxshipError, type Logger } from '@boxship/base';
+import type { NetworkRecord, SandboxRecord } from '../model.ts';
+import { schema, schemaVersion } from './schema.ts';
+
+export class Store implements Disposable {
+  readonly #db: DatabaseSync;
+  readonly #statements = new Map<string, StatementSync>();
+
+  private constructor(db: DatabaseSync) {
+    this.#db = db;
+  }
+
+  /**
+   * Opens `<directory>/network.db`. A database that cannot be read is put aside and a new one begun; the log says so.
+   * @throws unavailable when another controller has it open, failedPrecondition when a newer version wrote it
+   */
+  static open(directory: string, log: Logger): Store {
+    mkdirSync(directory, { recursive: true, mode: 0o710 });
+    const path = join(directory, 'network.db');
+    try {
+      return new Store(openDatabase(path));
+    } catch (error) {
+      if (BoxshipError.is(error)) throw error;
+      const aside = `${path}.corrupt-${Date.now()}`;
+      log.error('network database is damaged: put aside and begun anew; networks must be created again', { path, aside, error });
+      for (const suffix of ['', '-wal', '-shm']) {
+        try {
+          renameSync(`${path}${suffix}`, `${aside}${suffix}`);
+        } catch (renameError) {
+          if ((renameError as NodeJS.ErrnoException).code !== 'ENOENT') throw renameError;
+        }
+      }
+      return new Store(openDatabase(path));
+    }
+  }
+
+  meta(key: string): string | undefined {
+    return this.#get('SELECT value FROM meta WHERE key = ?', key)?.['value'] as string | undefined;
+  }
+
+  setMeta(key: string, value: string): void {
+    this.#durably(() => this.#run('INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value', key, value));
+  }
+
+  networks(): NetworkRecord[] {
+    return this.#all('SELECT state, document FROM network').map((row) => ({
+      state: row['state'] as NetworkRecord['state'],
+      network: JSON.parse(row['document'] as string),
+    }));
+  }
+
+  saveNetwork(record: NetworkRecord): void {
+    const { network } = record;
+    this.#durably(() =>
+      this.#run(
+        'INSERT INTO network VALUES (?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET state = excluded.state, document = excluded.document',
+        network.id,
+        network.spec.name,
+        record.state,
+        JSON.stringify(network),
+      ),
+    );
+  }
+
+  deleteNetwork(id: string): void {
+    this.#durably(() => this.#run('DELETE FROM network WHERE id = ?', id));
+  }
+
+  sandboxes(): SandboxRecord[] {
+    return this.#all('SELECT state, document FROM sandbox').map((row) => ({
+      ...JSON.parse(row['document'] as string),
+      state: row['state'] as SandboxRecord['state'],
+    }));
+  }
+
+  /** The record with its endpoints and ports, as one transaction. */
+  saveSandbox(record: SandboxRecord): void {
+    const { id } = record.spec;
+    this.#transaction(() => {
+      this.#run(
+        'INSERT INTO sandbox VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET state = excluded.state, document = excluded.document',
+        id,
+        record.state,
+        JSON.stringify(record),
+      );
+      this.#run('DELETE FROM endpoint WHERE sandbox = ?', id);
+      for (const { endpoint } of record.endpoints)
+        this.#run(
+          'INSERT INTO endpoint VALUES (?, ?, ?, ?, ?)',
+          endpoint.id,
+          id,
+          endpoint.networkId,
+          endpoint.ipv4Address || null,
+          endpoint.ipv6Address || null,
+        );
+      this.#run('DELETE FROM port WHERE sandbox = ?', id);
+      for (const port of record.ports)
+        this.#run('INSERT INTO port VALUES (?, ?, ?, ?)', port.protocol, port.hostIp, port.hostPort, id);
+    });
+  }
+
+  /** Only the state: endpoints and ports stay as they are. */
+  setSandboxState(id: string, state: SandboxRecord['state']): void {
+    this.#run('UPDATE sandbox SET state = ? WHERE id = ?', state, id);
+  }
+
+  deleteSandbox(id: string): void {
+    this.#run('DELETE FROM sandbox WHERE id = ?', id);
+  }
+
+  [Symbol.dispose](): void {
+    this.#db.close();
+  }
+
+  #durably(work: () => void): void {
+    this.#db.exec('PRAGMA synchronous = FULL');
+    try {
+      work();
+    } finally {
+      this.#db.exec('PRAGMA synchronous = NORMAL');
+    }
+  }
+
+  #transaction(work: () => void): void {
+    this.#db.exec('BEGIN IMMEDIATE');
+    try {
+      work();
+      this.#db.exec('COMMIT');
+    } catch (error) {
+      this.#db.exec('ROLLBACK');
+      throw error;
+    }
+  }
+
+  #prepare(sql: string): StatementSync {
+    let statement = this.#statements.get(sql);
+    if (statement === undefined) this.#statements.set(sql, (statement = this.#db.prepare(sql)));
+    return statement;
+  }
+
+  #run(sql: string, ...values: readonly (string | number | null)[]): void {
+    this.#prepare(sql).run(...values);
+  }
+
+  #get(sql: string, ...values: readonly string[]): Record<string, unknown> | undefined {
+    return this.#prepare(sql).get(...values);
+  }
+
+  #all(sql: string): Record<string, unknown>[] {
+    return this.#prepare(sql).all();
+  }
+}
+
+function openDatabase(path: string): DatabaseSync {
+  const db = new DatabaseSync(path, { enableForeignKeyConstraints: true });
+  try {
+    // held by the kernel for the life of the process: a second controller is refused, a killed one leaves no lock
+    db.exec('PRAGMA locking_mode = EXCLUSIVE');
+    db.exec('PRAGMA journal_mode = WAL');
+    db.exec('BEGIN IMMEDIATE; COMMIT');
+    const version = Number(db.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0);
+    if (version > schemaVersion)
+      throw new BoxshipError('failedPrecondition', `${path} was written by a newer version (${version}); this one knows ${schemaVersion}`);
+    const check = db.prepare('PRAGMA quick_check').get()?.['quick_check'];
+    if (check !== 'ok') throw new Error(String(check));
+    db.exec(schema);
+    db.exec(`PRAGMA user_version = ${schemaVersion}; PRAGMA synchronous = NORMAL`);
+    db.prepare('SELECT document FROM network').all().every((row) => JSON.parse(row['document'] as string));
+    return db;
+  } catch (error) {
+    db.close();
+    // SQLITE_BUSY 5: the lock is held
+    if ((error as { errcode?: number }).errcode === 5)
+      throw new BoxshipError('unavailable', `another network controller has ${path} open`, { cause: error });
+    throw error;
+  }
+}
