@@ -1,0 +1,219 @@
+/**
+ * Unpacks the members of one archive below a root: the sink of the tar parser. Nothing outside the root is touched whatever
+ * the archive says, since every parent directory is opened confined to the root and every name is created exclusively
+ * in it. Synchronous: runs in a worker.
+ */
+import { closeSync, constants, ftruncateSync, readdirSync, writeSync } from 'node:fs';
+import { BoxshipError } from '@boxship/base';
+import {
+  linkAt,
+  mkdirAt,
+  mknodAt,
+  openAt,
+  setTimesFd,
+  setXattr,
+  symlinkAt,
+  type Timestamp,
+  unlinkAt,
+} from '@boxship/linux';
+import { type ArchiveLimits, defaultLimits, malformed } from '../limits.ts';
+import { baseOf, cleanName, parentOf } from '../names.ts';
+import { bytesOf, type TarEntry, textOf } from '../tar/entry.ts';
+import type { TarSink } from '../tar/parser.ts';
+import { opaqueAttribute, opaqueValue, parseWhiteout } from '../whiteout.ts';
+import { DirectoryDescriptors } from './descriptors.ts';
+import { LowerHider } from './lower-hider.ts';
+import { clampTime, setMetadataAt, setMetadataFd } from './metadata.ts';
+import { makeParent } from './parents.ts';
+import { isWhiteoutDevice, removeAt, statAt } from './remove-tree.ts';
+import { type ApplyOptions, type ApplyTarget, needsMountCode } from './target.ts';
+
+const createFile = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL;
+const deviceBits: Readonly<Record<string, number>> = {
+  character: constants.S_IFCHR,
+  block: constants.S_IFBLK,
+  fifo: constants.S_IFIFO,
+};
+const openDirectory = constants.O_RDONLY | constants.O_DIRECTORY;
+
+export class LayerWriter implements TarSink, Disposable {
+  readonly #target: ApplyTarget;
+  readonly #options: ApplyOptions;
+  readonly #limits: ArchiveLimits;
+  readonly #directories: DirectoryDescriptors;
+  readonly #hider: LowerHider;
+  readonly #directoryTimes = new Map<string, Timestamp>();
+  #file: { fd: number; entry: TarEntry; position: number; hasHole: boolean } | undefined;
+
+  constructor(target: ApplyTarget, options: ApplyOptions = {}) {
+    this.#target = target;
+    this.#options = options;
+    this.#limits = options.limits ?? defaultLimits;
+    const root = target.kind === 'tree' ? target.root : target.upper;
+    this.#directories = new DirectoryDescriptors(root, this.#limits, (parentFd, name, path) => {
+      const mtime = makeParent(target, parentFd, name, path);
+      if (mtime !== undefined) this.#directoryTimes.set(path, mtime);
+    });
+    const hasLower = target.kind === 'tree' ? readdirSync(root).length > 0 : true;
+    this.#hider = new LowerHider(target, this.#directories, hasLower && options.whiteouts !== 'literal');
+  }
+
+  entry(raw: TarEntry): void {
+    const entry = this.#options.owner === undefined ? raw : { ...raw, ...this.#options.owner };
+    const path = cleanName(entry.name, this.#limits);
+    if (path === '') {
+      this.#root(entry);
+      return;
+    }
+    const base = baseOf(path);
+    const whiteout = this.#options.whiteouts === 'literal' ? undefined : parseWhiteout(base);
+    if (whiteout !== undefined) {
+      this.#hider.hide(parentOf(path), whiteout);
+      return;
+    }
+    if (path.includes('/.wh..wh.') || path.startsWith('.wh..wh.')) return; // below a directory of aufs' own
+    this.#hider.created(path);
+    if (entry.type === 'directory') this.#makeDirectory(path, base, entry);
+    else this.#makeOther(path, base, entry);
+  }
+
+  data(bytes: Buffer): void {
+    const file = this.#file;
+    if (file === undefined) return;
+    for (let at = 0; at < bytes.length; ) {
+      const written = writeSync(file.fd, bytes, at, bytes.length - at, file.hasHole ? file.position : null);
+      at += written;
+      file.position += written;
+    }
+  }
+
+  hole(length: number): void {
+    if (this.#file === undefined) return;
+    this.#file.hasHole = true;
+    this.#file.position += length;
+  }
+
+  endEntry(): void {
+    const file = this.#file;
+    if (file === undefined) return;
+    this.#file = undefined;
+    try {
+      if (file.hasHole) ftruncateSync(file.fd, file.entry.size);
+      setMetadataFd(file.fd, file.entry, { withTimes: true });
+    } finally {
+      closeSync(file.fd);
+    }
+  }
+
+  /** Sets the times of directories, after everything that changes them. */
+  finish(): void {
+    for (const [path, mtime] of this.#directoryTimes) {
+      const fd = this.#directories.lookup(path);
+      if (fd !== undefined) setTimesFd(fd, clampTime(mtime), clampTime(mtime)); // else replaced by a later member
+    }
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#file !== undefined) closeSync(this.#file.fd);
+    this.#file = undefined;
+    this.#directories[Symbol.dispose]();
+  }
+
+  #root(entry: TarEntry): void {
+    if (entry.type !== 'directory')
+      throw malformed(`member ${JSON.stringify(textOf(entry.name))} would replace the root`);
+    setMetadataFd(this.#directories.rootFd, entry, { withTimes: false });
+    this.#directoryTimes.set('', entry.mtime);
+  }
+
+  #makeDirectory(path: string, base: string, entry: TarEntry): void {
+    const parentFd = this.#directories.get(parentOf(path));
+    let isOverWhiteout = false;
+    if (!this.#tryMake(() => mkdirAt(parentFd, bytesOf(base), 0o700))) {
+      const stat = statAt(parentFd, base);
+      if (stat !== undefined && !stat.isDirectory()) {
+        isOverWhiteout = this.#target.kind === 'overlay' && isWhiteoutDevice(stat);
+        if (!isOverWhiteout) this.#checkKind(path, 'a directory', 'something else');
+        this.#directories.forget(path);
+        unlinkAt(parentFd, bytesOf(base));
+        mkdirAt(parentFd, bytesOf(base), 0o700);
+      }
+    }
+    const fd = openAt(parentFd, bytesOf(base), openDirectory);
+    try {
+      setMetadataFd(fd, entry, { withTimes: false });
+      // The whiteout hid a whole directory below; the new one must not show it again.
+      if (isOverWhiteout && this.#target.kind === 'overlay')
+        setXattr(fd, opaqueAttribute(this.#target.isUserXattr ?? false), opaqueValue);
+    } finally {
+      closeSync(fd);
+    }
+    this.#directoryTimes.set(path, entry.mtime);
+  }
+
+  #makeOther(path: string, base: string, entry: TarEntry): void {
+    const parentFd = this.#directories.get(parentOf(path));
+    const name = bytesOf(base);
+    const make = (): void => {
+      switch (entry.type) {
+        case 'file':
+          this.#file = { fd: openAt(parentFd, name, createFile, 0o600), entry, position: 0, hasHole: false };
+          return;
+        case 'symlink':
+          symlinkAt(bytesOf(entry.linkName), parentFd, name);
+          return;
+        case 'hardlink':
+          this.#link(entry, path, parentFd, name);
+          return;
+        default:
+          mknodAt(parentFd, name, (deviceBits[entry.type] ?? 0) | 0o600, entry);
+      }
+    };
+    if (!this.#tryMake(make)) {
+      const stat = statAt(parentFd, base);
+      if (stat?.isDirectory()) this.#checkKind(path, 'something else', 'a directory');
+      this.#directories.forget(path);
+      removeAt(parentFd, base, stat);
+      make();
+    }
+    if (entry.type !== 'file' && entry.type !== 'hardlink') setMetadataAt(parentFd, base, entry);
+  }
+
+  #link(entry: TarEntry, path: string, parentFd: number, name: Buffer): void {
+    const target = cleanName(entry.linkName, this.#limits);
+    const missing = (): BoxshipError =>
+      this.#target.kind === 'overlay' && this.#target.lowers.length > 0
+        ? new BoxshipError('failedPrecondition', 'archive: hard link to a file of a lower layer', {
+            details: { code: needsMountCode },
+          })
+        : malformed(`link ${textOf(path)}: no such file or directory: ${textOf(target)}`);
+    if (target === '' || target === path)
+      throw malformed(`link ${textOf(path)}: target is ${JSON.stringify(textOf(entry.linkName))}`);
+    const targetFd = this.#directories.lookup(parentOf(target));
+    if (targetFd === undefined) throw missing();
+    try {
+      linkAt(targetFd, bytesOf(baseOf(target)), parentFd, name);
+    } catch (error) {
+      const code = BoxshipError.from(error).details['code'];
+      if (code === 'ENOENT') throw missing();
+      if (code === 'EPERM') throw malformed(`link ${textOf(path)}: ${textOf(target)} is a directory`);
+      throw error;
+    }
+  }
+
+  /** False when the name is taken. */
+  #tryMake(make: () => void): boolean {
+    try {
+      make();
+      return true;
+    } catch (error) {
+      if (BoxshipError.from(error).details['code'] === 'EEXIST') return false;
+      throw error;
+    }
+  }
+
+  #checkKind(path: string, wanted: string, found: string): void {
+    if (this.#options.keepDirectories === true)
+      throw new BoxshipError('failedPrecondition', `cannot overwrite ${found} "${textOf(path)}" with ${wanted}`);
+  }
+}

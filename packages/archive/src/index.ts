@@ -1,0 +1,12 @@
+export { type ApplyOptions, type ApplyTarget, needsMountCode } from './apply/target.ts';
+export { type ApplyArchiveOptions, applyArchive } from './apply.ts';
+export { type CompressOptions, compress, decompress, detectCompression, magicBytes, peek } from './compression.ts';
+export type { PackOptions, PackRequest } from './diff/request.ts';
+export { type ArchiveLimits, defaultLimits } from './limits.ts';
+export { cleanName } from './names.ts';
+export { type Pack, pack } from './pack.ts';
+export { bytesOf, type EntryType, nameOf, newEntry, type TarEntry, textOf } from './tar/entry.ts';
+export { TarParser, type TarSink } from './tar/parser.ts';
+export { readTar, type TarMember } from './tar/read-entries.ts';
+export { encodeEntry, tarEnd, tarPadding } from './tar/writer.ts';
+export type { ArchiveSummary } from './worker-protocol.ts';

@@ -1,0 +1,132 @@
+/**
+ * The archive threads of this process: at most two busy at a time (more do not help, unpacking is bound by memory and disk),
+ * started when needed and ended after a while without work. They never keep the process alive by themselves.
+ */
+import { Worker } from 'node:worker_threads';
+import { BoxshipError } from '@boxship/base';
+import type { FromWorker, ToWorker } from './worker-protocol.ts';
+
+const maxWorkers = 2;
+const idleMs = 10_000;
+const cancelMs = 60_000;
+
+// The worker is the sibling with the extension of this module: .ts from source, .js from a build, .cjs inside a bundle.
+const extension = import.meta.url.slice(import.meta.url.lastIndexOf('.'));
+const workerUrl = new URL(`./archive-worker${extension}`, import.meta.url);
+
+interface Idle {
+  readonly worker: Worker;
+  readonly timer: NodeJS.Timeout;
+}
+
+let running = 0;
+const idle: Idle[] = [];
+const waiting: (() => void)[] = [];
+
+/** One job on one worker. Disposal gives the worker back, after cancelling what is not finished. */
+export class WorkerJob implements AsyncDisposable {
+  readonly #worker: Worker;
+  readonly #inbox: FromWorker[] = [];
+  #failure: BoxshipError | undefined;
+  #wake: (() => void) | undefined;
+  #isFinished = false;
+  readonly #onMessage = (message: FromWorker): void => {
+    if (message.kind === 'done' || message.kind === 'failed' || message.kind === 'cancelled') this.#isFinished = true;
+    this.#inbox.push(message);
+    this.#wake?.();
+  };
+  readonly #onError = (error: Error): void => this.#fail(error.message, error);
+  readonly #onExit = (code: number): void => this.#fail(`exit code ${code}`);
+
+  constructor(worker: Worker) {
+    this.#worker = worker;
+    worker.ref();
+    worker.on('message', this.#onMessage);
+    worker.on('error', this.#onError);
+    worker.on('exit', this.#onExit);
+  }
+
+  /** Waits for a free worker. */
+  static async open(signal?: AbortSignal): Promise<WorkerJob> {
+    while (idle.length === 0 && running >= maxWorkers) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      waiting.push(resolve);
+      await promise; // the turn always comes: every job ends
+    }
+    signal?.throwIfAborted();
+    const free = idle.pop();
+    if (free !== undefined) {
+      clearTimeout(free.timer);
+      return new WorkerJob(free.worker);
+    }
+    running++;
+    // Descriptors come from the C library, so Node.js cannot keep a list of them; jobs close their own.
+    return new WorkerJob(new Worker(workerUrl, { name: 'archive', trackUnmanagedFds: false }));
+  }
+
+  send(message: ToWorker, memory?: ArrayBuffer): void {
+    this.#worker.postMessage(message, memory === undefined ? [] : [memory]);
+  }
+
+  /** A message that is there already. @throws as {@link next} */
+  poll(): FromWorker | undefined {
+    const message = this.#inbox.shift();
+    if (message?.kind === 'failed')
+      throw new BoxshipError(message.error.kind, message.error.message, { details: message.error.details });
+    if (message === undefined && this.#failure !== undefined) throw this.#failure;
+    return message;
+  }
+
+  /** The next message. @throws the error of the job, internal when the thread died, the signal's reason */
+  async next(signal?: AbortSignal): Promise<FromWorker> {
+    for (;;) {
+      signal?.throwIfAborted();
+      const message = this.poll();
+      if (message !== undefined) return message;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#wake = resolve;
+      signal?.addEventListener('abort', () => resolve(), { once: true });
+      await promise;
+      this.#wake = undefined;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    let isUsable = this.#failure === undefined;
+    if (isUsable && !this.#isFinished) {
+      this.send({ kind: 'cancel' });
+      try {
+        // The worker is in a synchronous step at most; its descriptors are closed before it answers.
+        while ((await this.next(AbortSignal.timeout(cancelMs))).kind !== 'cancelled');
+      } catch {
+        isUsable = this.#isFinished && this.#failure === undefined; // it failed by itself meanwhile, or does not answer
+      }
+    }
+    this.#worker.off('message', this.#onMessage);
+    this.#worker.off('error', this.#onError);
+    this.#worker.off('exit', this.#onExit);
+    if (isUsable) release(this.#worker);
+    else {
+      running--;
+      await this.#worker.terminate();
+    }
+    waiting.shift()?.();
+  }
+
+  #fail(message: string, cause?: unknown): void {
+    this.#failure = new BoxshipError('internal', `archive worker died: ${message}`, { cause });
+    this.#wake?.();
+  }
+}
+
+function release(worker: Worker): void {
+  worker.unref();
+  const timer = setTimeout(() => {
+    const at = idle.findIndex((entry) => entry.worker === worker);
+    if (at >= 0) idle.splice(at, 1);
+    running--;
+    void worker.terminate();
+  }, idleMs);
+  timer.unref();
+  idle.push({ worker, timer });
+}

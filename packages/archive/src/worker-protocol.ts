@@ -1,0 +1,41 @@
+/**
+ * The messages between the main thread and an archive worker. A worker does one job at a time. Chunks are transferred, not
+ * copied; the worker sends their memory back, which is also the flow control.
+ */
+import type { ErrorKind } from '@boxship/base';
+import type { Digest } from '@boxship/oci';
+import type { ApplyOptions, ApplyTarget } from './apply/target.ts';
+import type { PackRequest } from './diff/request.ts';
+
+export interface ArchiveSummary {
+  /** Digest of the uncompressed archive, to the last byte that was read: the diff id of a layer. */
+  readonly digest: Digest;
+  /** Its bytes. */
+  readonly size: number;
+  readonly entries: number;
+}
+
+export type ToWorker =
+  | { readonly kind: 'apply'; readonly target: ApplyTarget; readonly options: ApplyOptions }
+  | { readonly kind: 'chunk'; readonly memory: ArrayBuffer; readonly length: number }
+  | { readonly kind: 'end' }
+  | { readonly kind: 'pack'; readonly request: PackRequest }
+  | { readonly kind: 'pull'; readonly memory: ArrayBuffer }
+  | { readonly kind: 'cancel' };
+
+export type FromWorker =
+  | { readonly kind: 'free'; readonly memory: ArrayBuffer }
+  | { readonly kind: 'packed'; readonly memory: ArrayBuffer; readonly length: number }
+  | { readonly kind: 'done'; readonly summary: ArchiveSummary }
+  | { readonly kind: 'failed'; readonly error: WireError }
+  | { readonly kind: 'cancelled' };
+
+/** An error as it crosses threads. */
+export interface WireError {
+  readonly kind: ErrorKind;
+  readonly message: string;
+  readonly details: Readonly<Record<string, unknown>>;
+  readonly stack: string | undefined;
+}
+
+export const chunkBytes = 1024 * 1024;
