@@ -1,0 +1,127 @@
+/**
+ * The composition of a whole engine from its parts: containerd, network and daemon as processes of their own, watched.
+ *
+ * @example
+ * const engine = await startEngine({ args: ['--data-root', '/tmp/e/data', '--exec-root', '/tmp/e/run', '-H', 'unix:///tmp/e/e.sock'] });
+ * // any Docker client works on engine.hosts[0] from here on
+ * await engine.stop();
+ */
+import { mkdirSync } from 'node:fs';
+import { BoxshipError, type Logger, silentLogger } from '@boxship/base';
+import { type DaemonConfig, parseDaemonConfig } from '@boxship/daemon';
+import { tryLockFile } from '@boxship/linux';
+import { ensureHelloImage } from './hello-image.ts';
+import { defaultHost, enginePaths, programPath } from './paths.ts';
+import type { Part } from './supervisor/part.ts';
+import { WatchedPart } from './supervisor/watched-part.ts';
+
+export interface EngineOptions {
+  /** Flags of boxshipd; `--containerd` names a containerd to use instead of ours. */
+  readonly args: readonly string[];
+  readonly log?: Logger;
+}
+
+export interface Engine {
+  /** Where the Engine API is served. */
+  readonly hosts: readonly string[];
+  readonly containerdAddress: string;
+  /** Ends the parts in order: daemon, network, containerd. */
+  stop(): Promise<void>;
+}
+
+/** Starts an engine, or takes over its running parts. @throws conflict when another supervisor has it */
+export async function startEngine(options: EngineOptions): Promise<Engine> {
+  const log = options.log ?? silentLogger;
+  const config = parseDaemonConfig(options.args, { loggerPath: programPath('boxship-logger') });
+  const hosts = options.args.some((arg) => /^(-H|--host)/.test(arg)) ? config.hosts : hostsOrDefault(config);
+  const paths = enginePaths(config.dataRoot, config.execRoot);
+  for (const directory of [paths.partsDirectory, paths.logDirectory, paths.containerdState, paths.networkExecRoot])
+    mkdirSync(directory, { recursive: true, mode: 0o711 });
+  const lock = tryLockFile(paths.lockFile);
+  if (lock === undefined)
+    throw new BoxshipError('conflict', `another boxship-engine runs with exec root ${config.execRoot}: stop it, or use another --exec-root and --data-root`);
+  const parts = engineParts(options.args, config, hosts).map((part) => new WatchedPart(part, { ...paths, log }));
+  try {
+    const [daemon, ...lower] = parts.toReversed();
+    await Promise.all(lower.map((part) => part.start()));
+    await daemon?.start();
+    await ensureHelloImage(hosts, log);
+  } catch (error) {
+    for (const part of parts.toReversed()) await part.stop();
+    lock[Symbol.dispose]();
+    throw error;
+  }
+  return {
+    hosts,
+    containerdAddress: isForeignContainerd(options.args) ? config.containerdAddress : paths.containerdSocket,
+    async stop() {
+      for (const part of parts.toReversed()) await part.stop();
+      lock[Symbol.dispose]();
+    },
+  };
+}
+
+const isForeignContainerd = (args: readonly string[]): boolean => args.some((arg) => /^--containerd(=|$)/.test(arg));
+
+function hostsOrDefault(config: DaemonConfig): readonly string[] {
+  const isDockerDefault = config.hosts.length === 1 && config.hosts[0] === 'unix:///var/run/docker.sock';
+  return isDockerDefault ? [defaultHost] : config.hosts;
+}
+
+function engineParts(args: readonly string[], config: DaemonConfig, hosts: readonly string[]): Part[] {
+  const paths = enginePaths(config.dataRoot, config.execRoot);
+  const parts: Part[] = [];
+  const containerdAddress = isForeignContainerd(args) ? config.containerdAddress : paths.containerdSocket;
+  if (!isForeignContainerd(args)) {
+    parts.push({
+      name: 'containerd',
+      program: programPath('boxship-containerd'),
+      args: [
+        ...['--root', paths.containerdRoot, '--state', paths.containerdState, '--address', paths.containerdSocket],
+        ...['--log-level', config.logLevel, '--shim', programPath('containerd-shim-boxship-v2')],
+        ...['--warm-namespace', config.containerdNamespace],
+        ...config.insecureRegistries.flatMap((name) => ['--insecure-registry', name]),
+        ...config.registryMirrors.flatMap((url) => ['--registry-mirror', url]),
+      ],
+      readySocket: paths.containerdSocket,
+      stopSeconds: 10,
+    });
+  }
+  parts.push({
+    name: 'network',
+    program: programPath('boxship-networkd'),
+    args: [
+      ...['--address', paths.networkSocket, '--root', paths.networkRoot, '--exec-root', paths.networkExecRoot],
+      ...['--log-level', config.logLevel],
+      ...valuesOf(args, 'bip').flatMap((value) => ['--bip', value]),
+      ...valuesOf(args, 'mtu').flatMap((value) => ['--mtu', value]),
+      ...valuesOf(args, 'default-address-pool').flatMap((value) => ['--default-address-pool', value]),
+    ],
+    readySocket: paths.networkSocket,
+    stopSeconds: 10,
+  });
+  const own = ['--containerd', containerdAddress, '--network-address', paths.networkSocket];
+  const given = args.some((arg) => /^(-H|--host)/.test(arg)) ? [] : hosts.flatMap((host) => ['--host', host]);
+  const socket = hosts.find((host) => host.startsWith('unix://'))?.slice('unix://'.length);
+  if (socket === undefined) throw new BoxshipError('invalidArgument', 'the engine needs one -H unix://… to watch its daemon');
+  parts.push({
+    name: 'daemon',
+    program: programPath('boxshipd'),
+    args: [...withoutFlag(args, 'containerd'), ...given, ...own, '--logger', programPath('boxship-logger')],
+    readySocket: socket,
+    stopSeconds: config.shutdownTimeoutSeconds + 15,
+  });
+  return parts;
+}
+
+function valuesOf(args: readonly string[], name: string): string[] {
+  return args.flatMap((arg, index) => {
+    if (arg.startsWith(`--${name}=`)) return [arg.slice(name.length + 3)];
+    const next = args[index + 1];
+    return arg === `--${name}` && next !== undefined ? [next] : [];
+  });
+}
+
+function withoutFlag(args: readonly string[], name: string): string[] {
+  return args.filter((arg, index) => !(arg === `--${name}` || arg.startsWith(`--${name}=`) || args[index - 1] === `--${name}`));
+}

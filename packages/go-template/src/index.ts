@@ -1,0 +1,3 @@
+export type { ExecuteOptions } from './execute.ts';
+export type { TemplateFunction } from './functions.ts';
+export { parseTemplate, type Template } from './template.ts';
