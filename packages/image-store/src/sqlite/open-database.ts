@@ -1,0 +1,79 @@
+/**
+ * Opens a metadata database: WAL, full durability, and a schema version. A database that is damaged is put aside for a
+ * post-mortem and made anew; its owner then rebuilds from the directories it describes, and says so in the log.
+ */
+import { existsSync, mkdirSync, renameSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { BoxshipError, type Logger, messageOf } from '@boxship/base';
+
+export interface DatabaseOptions {
+  readonly path: string;
+  /** Statements that bring an empty database to the current version; run in one transaction. */
+  readonly schema: string;
+  /** Version of the schema, > 0. */
+  readonly version: number;
+  readonly log?: Logger;
+}
+
+export interface OpenedDatabase {
+  readonly database: DatabaseSync;
+  /** True when an earlier database was lost. */
+  readonly isRebuilt: boolean;
+}
+
+/** @throws failedPrecondition for a database of a newer version */
+export function openDatabase(options: DatabaseOptions): OpenedDatabase {
+  mkdirSync(dirname(options.path), { recursive: true, mode: 0o700 });
+  try {
+    return { database: openOnce(options), isRebuilt: false };
+  } catch (error) {
+    if (BoxshipError.is(error)) throw error;
+    const quarantine = `${options.path}.corrupt-${Date.now()}`;
+    for (const suffix of ['', '-wal', '-shm'])
+      if (existsSync(options.path + suffix)) renameSync(options.path + suffix, quarantine + suffix);
+    options.log?.error('metadata database is damaged; it is put aside and rebuilt', {
+      path: options.path,
+      quarantine,
+      error: messageOf(error),
+    });
+    return { database: openOnce(options), isRebuilt: true };
+  }
+}
+
+function openOnce(options: DatabaseOptions): DatabaseSync {
+  const database = new DatabaseSync(options.path);
+  try {
+    database.exec(
+      'PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA busy_timeout = 5000',
+    );
+    const check = database.prepare('PRAGMA quick_check(1)').get() as { quick_check?: string } | undefined;
+    if (check?.quick_check !== 'ok') throw new Error(`quick_check: ${check?.quick_check}`);
+    const { user_version: version } = database.prepare('PRAGMA user_version').get() as { user_version: number };
+    if (version > options.version)
+      throw new BoxshipError(
+        'failedPrecondition',
+        `${options.path} is of version ${version}; this build knows version ${options.version}`,
+      );
+    if (version === 0) {
+      inTransaction(database, () => database.exec(`${options.schema}; PRAGMA user_version = ${options.version}`));
+    }
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+/** Runs synchronous work in a transaction. */
+export function inTransaction<T>(database: DatabaseSync, work: () => T): T {
+  database.exec('BEGIN IMMEDIATE');
+  try {
+    const result = work();
+    database.exec('COMMIT');
+    return result;
+  } catch (error) {
+    database.exec('ROLLBACK');
+    throw error;
+  }
+}
