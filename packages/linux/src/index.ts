@@ -9,7 +9,25 @@ export {
 } from './cgroup/paths.ts';
 export { cgroupStatsV1 } from './cgroup/stats-v1.ts';
 export { cgroupStatsV2 } from './cgroup/stats-v2.ts';
-export { isReadyNow, readNow, spliceNow, WOULD_BLOCK, writeNow } from './fd-io.ts';
+export { markInheritedCloseOnExec } from './close-on-exec.ts';
+export {
+  chmodAt,
+  chmodFd,
+  chownAt,
+  chownFd,
+  linkAt,
+  makeDevice,
+  mkdirAt,
+  mknodAt,
+  openAt,
+  setTimesAt,
+  setTimesFd,
+  splitDevice,
+  symlinkAt,
+  type Timestamp,
+  unlinkAt,
+} from './directory-fd.ts';
+export { duplicateFd, isReadyNow, readNow, spliceNow, WOULD_BLOCK, writeNow } from './fd-io.ts';
 export { makeFifo, type OpenFifoOptions, openFifo, setNonBlocking, setPipeSize } from './fifo.ts';
 export { tryLockFile } from './flock.ts';
 export {
@@ -62,6 +80,8 @@ export {
 export * as nftExpression from './nftables/expressions.ts';
 export { type NftChain, type NftRule, NftSocket } from './nftables/socket.ts';
 export { oomKillCount, watchOom } from './oom.ts';
+export { O_CLOEXEC, O_PATH, openInRoot, resolveFlags } from './open-in-root.ts';
+export { cString, type Path, showPath } from './path-bytes.ts';
 export {
   closePidfd,
   duplicateFrom,
@@ -73,28 +93,8 @@ export {
 export { type Interest, Poller, type Readiness, sharedPoller } from './poller.ts';
 export { bootId, childrenOf, isProcessAlive, type ProcessStat, processStat } from './process-stat.ts';
 export { becomeSubreaper, setProcessName } from './subreaper.ts';
+export { syncFilesystem } from './sync-filesystem.ts';
 export { clearNewlineTranslation, setWindowSize, type WindowSize, windowSize } from './terminal.ts';
 export { type Credentials, type FdReceiver, listenForFd, peerCredentials } from './unix-fd.ts';
 export { exitCodeOf, type Reaped, reapChild } from './wait.ts';
-export { cString, showPath, type Path } from './path-bytes.ts';
-export { O_CLOEXEC, O_PATH, openInRoot, resolveFlags } from './open-in-root.ts';
-export {
-  chmodAt,
-  chmodFd,
-  chownAt,
-  chownFd,
-  linkAt,
-  makeDevice,
-  mkdirAt,
-  mknodAt,
-  openAt,
-  setTimesAt,
-  setTimesFd,
-  splitDevice,
-  symlinkAt,
-  unlinkAt,
-  type Timestamp,
-} from './directory-fd.ts';
 export { getXattr, listXattrs, removeXattr, setXattr, type XattrSubject } from './xattr.ts';
-export { syncFilesystem } from './sync-filesystem.ts';
-export { markInheritedCloseOnExec } from './close-on-exec.ts';

@@ -92,7 +92,8 @@ function verbs(context: Context, resources: AsyncDisposableStack): LocalControll
       return await createNetwork(context, spec);
     },
     network: async (idOrName) => state.network(idOrName),
-    listNetworks: async () => [...state.networks.values()].filter((r) => r.state === 'ready').map(({ network }) => network),
+    listNetworks: async () =>
+      [...state.networks.values()].filter((r) => r.state === 'ready').map(({ network }) => network),
     removeNetwork: (idOrName) => removeNetwork(context, idOrName),
     createSandbox: (spec) => createSandbox(context, spec),
     sandbox: async (id) => toSandbox(state.sandbox(id)),

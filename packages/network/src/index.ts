@@ -11,6 +11,8 @@ export type {
   Sandbox,
   SandboxSpec,
 } from './controller.ts';
-export { createController, type ControllerOptions, type LocalController } from './create-controller.ts';
+export { type ControllerOptions, createController, type LocalController } from './create-controller.ts';
+export { type ConnectOptions, connectController, type RemoteController } from './grpc-client.ts';
+export { type ServeOptions, serveController } from './grpc-server.ts';
 export type { DefaultAddressPool } from './ipam/pools.ts';
 export type { DefaultBridgeOptions } from './networks/predefined.ts';

@@ -7,8 +7,8 @@ import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { deleteLink, findLink, isErrno, isNamespaceFile, listLinks, removeNetworkNamespace } from '@boxship/linux';
 import type { Context } from './context.ts';
-import { driverNamed } from './drivers/lookup.ts';
 import type { Ownership } from './drivers/bridge/ownership.ts';
+import { driverNamed } from './drivers/lookup.ts';
 import type { SandboxRecord } from './model.ts';
 import { takeBack } from './networks/remove.ts';
 import { directListeners } from './sandboxes/gateway.ts';
@@ -59,7 +59,8 @@ async function recoverSandbox(context: Context, record: SandboxRecord): Promise<
   }
   reattach(context, whole);
   const unheld = await context.ports.restore(id, whole.ports);
-  if (unheld.length > 0) context.log.warn('ports are in use by another program; the rules still serve them', { sandbox: id, unheld });
+  if (unheld.length > 0)
+    context.log.warn('ports are in use by another program; the rules still serve them', { sandbox: id, unheld });
   directListeners(context, whole);
 }
 

@@ -13,8 +13,8 @@ export class State {
     this.#forget(record.spec.id);
     this.sandboxes.set(record.spec.id, record);
     for (const { endpoint } of record.endpoints) {
-      let used = this.#addresses.get(endpoint.networkId);
-      if (used === undefined) this.#addresses.set(endpoint.networkId, (used = new Map()));
+      const used = this.#addresses.get(endpoint.networkId) ?? new Map<string, string>();
+      this.#addresses.set(endpoint.networkId, used);
       for (const address of [endpoint.ipv4Address, endpoint.ipv6Address])
         if (address !== '') used.set(address, record.spec.id);
     }
@@ -50,7 +50,10 @@ export class State {
       byPrefix = network;
     }
     if (isAmbiguous)
-      throw new BoxshipError('invalidArgument', `network ${idOrName} is ambiguous (matches more than one by id prefix)`);
+      throw new BoxshipError(
+        'invalidArgument',
+        `network ${idOrName} is ambiguous (matches more than one by id prefix)`,
+      );
     if (byPrefix === undefined) throw new BoxshipError('notFound', `network ${idOrName} not found`);
     return byPrefix;
   }

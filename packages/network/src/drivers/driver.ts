@@ -4,8 +4,8 @@
  * be the repetition of one that a crash cut off, and synchronous unless the kernel waits.
  */
 import type { Network, NetworkSpec } from '../controller.ts';
-import type { EndpointRecord } from '../model.ts';
 import type { FirewallNetwork } from '../firewall/ruleset.ts';
+import type { EndpointRecord } from '../model.ts';
 
 /** An open sandbox: its namespace and how to work inside. */
 export interface SandboxAccess {

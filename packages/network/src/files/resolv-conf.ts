@@ -33,7 +33,12 @@ function readIfThere(path: string): string {
 }
 
 function valuesOf(text: string, keyword: string): string[] {
-  const lines = text.split('\n').map((line) => line.replace(/[#;].*$/, '').trim().split(/\s+/));
+  const lines = text.split('\n').map((line) =>
+    line
+      .replace(/[#;].*$/, '')
+      .trim()
+      .split(/\s+/),
+  );
   return lines.filter(([first]) => first === keyword).map((words) => words.slice(1).join(' '));
 }
 
@@ -67,10 +72,13 @@ export function buildResolvConf(hostText: string, overrides: DnsOverrides, hasIP
     .join('\n');
   if (serversOf(reachable).length > 0) return reachable;
   const rest = reachable === '' || reachable.endsWith('\n') ? reachable : `${reachable}\n`;
-  return `${rest}${usableServers(hostText, hasIPv6).map((server) => `nameserver ${server}`).join('\n')}\n`;
+  return `${rest}${usableServers(hostText, hasIPv6)
+    .map((server) => `nameserver ${server}`)
+    .join('\n')}\n`;
 }
 
-const isUsable = (server: string, hasIPv6: boolean): boolean => !isLoopback(server) && (hasIPv6 || !server.includes(':'));
+const isUsable = (server: string, hasIPv6: boolean): boolean =>
+  !isLoopback(server) && (hasIPv6 || !server.includes(':'));
 
 function usableServers(hostText: string, hasIPv6: boolean): string[] {
   const found = serversOf(hostText).filter((server) => isUsable(server, hasIPv6));

@@ -6,7 +6,7 @@
  * its listing shows them. Rules of the legacy iptables backend cannot be reached this way.
  */
 import type { Logger } from '@boxship/base';
-import { NftBatch, nftExpression as x, type NftRule, type NftSocket } from '@boxship/linux';
+import { NftBatch, type NftRule, type NftSocket, nftExpression as x } from '@boxship/linux';
 
 const tables = [
   { family: 'ipv4', table: 'filter' },

@@ -11,8 +11,14 @@
  * Lessons from the field: in postrouting the input interface cannot be matched (under br_netfilter a translated frame is
  * bridged and has none), hence source addresses there; `fwd` and, in output, `dstnat` are words nft reserves.
  */
-import { intervalElements, type NftBatch, nftExpression as x, nftField, type SetElement } from '@boxship/linux';
-import { addressToBytes } from '@boxship/linux';
+import {
+  addressToBytes,
+  intervalElements,
+  type NftBatch,
+  nftField,
+  type SetElement,
+  nftExpression as x,
+} from '@boxship/linux';
 import { firstOf, lastOf, numberToAddress, parsePrefix } from '../ipam/prefix.ts';
 
 /** One network as the firewall sees it. */
@@ -111,12 +117,7 @@ function addChains(batch: NftBatch): void {
   batch.addRule('pre', toSelf);
   // IPv6 has no route_localnet: connections to ::1 are served by the listener that reserves the port
   batch.addRule('out', [...isFamily(4), ...toSelf]);
-  batch.addRule('out', [
-    ...isFamily(6),
-    load('destination', 6),
-    x.compare('!=', addressToBytes('::1')),
-    ...toSelf,
-  ]);
+  batch.addRule('out', [...isFamily(6), load('destination', 6), x.compare('!=', addressToBytes('::1')), ...toSelf]);
   for (const family of families) {
     const after = afterAddress(family);
     const target = { address: 1, port: after };
@@ -138,7 +139,13 @@ function addChains(batch: NftBatch): void {
   const translated = [...to('bridges'), ...x.ctStatusHas(x.ctStatus.dnat)];
   batch.addRule('post', [...translated, ...x.isLocalAddress('source'), x.masquerade()]);
   for (const family of families)
-    batch.addRule('post', [...translated, ...isFamily(family), load('source', family), x.lookup(`pool${family}`), x.masquerade()]);
+    batch.addRule('post', [
+      ...translated,
+      ...isFamily(family),
+      load('source', family),
+      x.lookup(`pool${family}`),
+      x.masquerade(),
+    ]);
   for (const family of families)
     batch.addRule('post', [
       ...isFamily(family),

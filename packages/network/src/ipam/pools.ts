@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { BoxshipError } from '@boxship/base';
-import { addressToNumber, doOverlap, parsePrefix, type Prefix, subnetAt } from './prefix.ts';
+import { addressToNumber, doOverlap, type Prefix, parsePrefix, subnetAt } from './prefix.ts';
 
 export interface DefaultAddressPool {
   /** CIDR of the pool. */

@@ -19,7 +19,9 @@ export async function createNetwork(context: Context, spec: NetworkSpec): Promis
 export async function makeNetwork(context: Context, spec: NetworkSpec): Promise<Network> {
   for (const { network } of context.state.networks.values())
     if (network.spec.name === spec.name)
-      throw new BoxshipError('conflict', `network with name ${spec.name} already exists`, { details: { id: network.id } });
+      throw new BoxshipError('conflict', `network with name ${spec.name} already exists`, {
+        details: { id: network.id },
+      });
   const driver = driverNamed(context, spec.driver);
   driver.validate(spec);
   if ((spec.driver === 'host' || spec.driver === 'null') && !reservedNames.has(spec.name))
@@ -33,7 +35,11 @@ export async function makeNetwork(context: Context, spec: NetworkSpec): Promise<
   const network: Network = {
     id,
     created: nowWithNanoseconds(),
-    spec: { ...withDefaults(spec), options: driver.fillOptions(id, spec.options ?? {}), pools: hasKernelSide ? resolvePools(context, spec) : [...(spec.pools ?? [])] },
+    spec: {
+      ...withDefaults(spec),
+      options: driver.fillOptions(id, spec.options ?? {}),
+      pools: hasKernelSide ? resolvePools(context, spec) : [...(spec.pools ?? [])],
+    },
   };
   await establish(context, { state: 'creating', network }, hasKernelSide);
   return network;
@@ -67,7 +73,10 @@ async function establish(context: Context, record: NetworkRecord, hasKernelSide:
 function checkName(name: string): void {
   // Docker takes any name; ours reaches file names and URLs of the API
   if (!/^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/.test(name) || name.length > 253)
-    throw new BoxshipError('invalidArgument', `invalid network name "${name}": letters, digits, "_", ".", "-" after a first letter or digit`);
+    throw new BoxshipError(
+      'invalidArgument',
+      `invalid network name "${name}": letters, digits, "_", ".", "-" after a first letter or digit`,
+    );
 }
 
 function withDefaults(spec: NetworkSpec): Required<NetworkSpec> {

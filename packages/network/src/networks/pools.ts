@@ -3,10 +3,18 @@ import { BoxshipError } from '@boxship/base';
 import { listRoutes } from '@boxship/linux';
 import type { Context } from '../context.ts';
 import type { AddressPool, NetworkSpec } from '../controller.ts';
-import { serversOf, readHostResolvConf } from '../files/resolv-conf.ts';
+import { readHostResolvConf, serversOf } from '../files/resolv-conf.ts';
 import { defaultGateway } from '../ipam/addresses.ts';
 import { chooseSubnet, hostPrefix } from '../ipam/pools.ts';
-import { addressToNumber, doOverlap, formatPrefix, isInside, numberToAddress, parsePrefix, type Prefix } from '../ipam/prefix.ts';
+import {
+  addressToNumber,
+  doOverlap,
+  formatPrefix,
+  isInside,
+  numberToAddress,
+  type Prefix,
+  parsePrefix,
+} from '../ipam/prefix.ts';
 
 /** @throws invalidArgument, permissionDenied (overlap), resourceExhausted, with Docker's texts */
 export function resolvePools(context: Context, spec: NetworkSpec): AddressPool[] {
@@ -17,7 +25,9 @@ export function resolvePools(context: Context, spec: NetworkSpec): AddressPool[]
   for (const pool of pools) {
     if (pool.subnet === undefined) continue;
     const subnet = parsePrefix(pool.subnet);
-    if ([...taken, ...resolved.map((other) => parsePrefix(other.subnet ?? ''))].some((other) => doOverlap(other, subnet)))
+    if (
+      [...taken, ...resolved.map((other) => parsePrefix(other.subnet ?? ''))].some((other) => doOverlap(other, subnet))
+    )
       throw new BoxshipError('permissionDenied', 'Pool overlaps with other one on this address space');
     resolved.push(complete({ ...pool, subnet: formatPrefix(subnet) }));
   }
@@ -45,7 +55,8 @@ function complete(pool: AddressPool & { subnet: string }): AddressPool {
       throw new BoxshipError('invalidArgument', `ip-range ${pool.ipRange} is not inside of subnet ${pool.subnet}`);
   }
   const check = (address: string, what: string): string => {
-    if (!isInside(address, subnet)) throw new BoxshipError('invalidArgument', `no matching subnet for ${what} ${address}`);
+    if (!isInside(address, subnet))
+      throw new BoxshipError('invalidArgument', `no matching subnet for ${what} ${address}`);
     return numberToAddress(addressToNumber(address), subnet.family);
   };
   for (const address of Object.values(pool.auxAddresses ?? {})) check(address, 'aux-address');
@@ -62,7 +73,8 @@ function networkPrefixes(context: Context): Prefix[] {
 /** What the host reaches otherwise: a subnet chosen over it would cut the host off from there. */
 function hostPrefixes(context: Context): Prefix[] {
   const prefixes: Prefix[] = [];
-  for (const route of listRoutes(context.route)) if (route.destination !== 'default') prefixes.push(parsePrefix(route.destination));
+  for (const route of listRoutes(context.route))
+    if (route.destination !== 'default') prefixes.push(parsePrefix(route.destination));
   for (const server of serversOf(readHostResolvConf())) {
     const address = server.split('%')[0] ?? server;
     if (/^[0-9a-fA-F.:]+$/.test(address)) prefixes.push(hostPrefix(address));

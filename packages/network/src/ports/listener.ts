@@ -19,7 +19,11 @@ export interface PortListener extends Disposable {
 }
 
 /** @throws the system's error (EADDRINUSE, EADDRNOTAVAIL, EACCES) */
-export async function listenPort(protocol: PortRequest['protocol'], address: string, port: number): Promise<PortListener> {
+export async function listenPort(
+  protocol: PortRequest['protocol'],
+  address: string,
+  port: number,
+): Promise<PortListener> {
   if (protocol === 'tcp') return await listenTcp(address, port);
   if (protocol === 'udp') return await listenUdp(address, port);
   // SCTP: translation needs no socket, and there is none in Node

@@ -113,7 +113,8 @@ export class PortPublisher implements Disposable {
 
   *#candidates(request: PortRequest): Generator<number> {
     if (request.hostPort !== 0) {
-      for (let port = request.hostPort; port <= Math.max(request.hostPort, request.hostPortEnd ?? 0); port++) yield port;
+      for (let port = request.hostPort; port <= Math.max(request.hostPort, request.hostPortEnd ?? 0); port++)
+        yield port;
       return;
     }
     const { first, last } = ephemeralRange();
@@ -129,9 +130,11 @@ async function listen(protocol: PortRequest['protocol'], address: string, port: 
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? '';
     const reason =
-      { EADDRINUSE: 'address already in use', EADDRNOTAVAIL: 'cannot assign requested address', EACCES: 'permission denied' }[
-        code
-      ] ?? String(error);
+      {
+        EADDRINUSE: 'address already in use',
+        EADDRNOTAVAIL: 'cannot assign requested address',
+        EACCES: 'permission denied',
+      }[code] ?? String(error);
     // Docker's text
     throw new BoxshipError(
       'unknown',
@@ -155,5 +158,7 @@ function hasIPv6(): boolean {
 /** The kernel's own range for ports without a number; Docker takes the same. */
 function ephemeralRange(): { first: number; last: number } {
   const [first, last] = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8').trim().split(/\s+/).map(Number);
-  return first !== undefined && last !== undefined && first > 0 && last >= first ? { first, last } : { first: 49_153, last: 65_535 };
+  return first !== undefined && last !== undefined && first > 0 && last >= first
+    ? { first, last }
+    : { first: 49_153, last: 65_535 };
 }

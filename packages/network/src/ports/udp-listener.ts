@@ -11,7 +11,7 @@ interface Flow {
 }
 
 export async function listenUdp(address: string, port: number): Promise<PortListener> {
-  const server = createSocket({ type: address.includes(':') ? 'udp6' : 'udp4', ipv6Only: true });
+  const server = createSocket(address.includes(':') ? { type: 'udp6', ipv6Only: true } : { type: 'udp4' });
   const flows = new Map<string, Flow>();
   const drop = (key: string): void => {
     const flow = flows.get(key);
@@ -44,7 +44,8 @@ export async function listenUdp(address: string, port: number): Promise<PortList
     if (flow === undefined) {
       const oldest = flows.keys().next().value;
       if (flows.size >= maxClients && oldest !== undefined) drop(oldest);
-      flows.set(key, (flow = begin(key, target, client)));
+      flow = begin(key, target, client);
+      flows.set(key, flow);
     }
     flow.timer.refresh();
     flow.upstream.send(data, target.port, target.address);

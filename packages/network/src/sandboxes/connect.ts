@@ -22,7 +22,9 @@ export async function connect(context: Context, sandboxId: string, spec: Endpoin
         `endpoint with name ${before.spec.containerName} already exists in network ${network.spec.name}`,
       );
     validateEndpoint(spec, network);
-    const others = before.endpoints.flatMap(({ endpoint }) => context.state.networks.get(endpoint.networkId)?.network ?? []);
+    const others = before.endpoints.flatMap(
+      ({ endpoint }) => context.state.networks.get(endpoint.networkId)?.network ?? [],
+    );
     validateCombination([...others, network]);
     const added = planEndpoint(context, before.spec, network, spec, before.nextInterface);
     const after: SandboxRecord = {
@@ -49,16 +51,27 @@ export async function connect(context: Context, sandboxId: string, spec: Endpoin
 }
 
 /** @throws notFound, invalidArgument with Docker's texts; `force` makes both successes */
-export async function disconnect(context: Context, sandboxId: string, idOrName: string, isForced: boolean): Promise<void> {
+export async function disconnect(
+  context: Context,
+  sandboxId: string,
+  idOrName: string,
+  isForced: boolean,
+): Promise<void> {
   await context.mutex.run(`sandbox:${sandboxId}`, async () => {
     const record = context.state.sandbox(sandboxId);
     const network = context.state.network(idOrName);
     if (network.spec.driver === 'host')
-      throw new BoxshipError('invalidArgument', 'container cannot be disconnected from host network or connected to host network');
+      throw new BoxshipError(
+        'invalidArgument',
+        'container cannot be disconnected from host network or connected to host network',
+      );
     const member = record.endpoints.find(({ endpoint }) => endpoint.networkId === network.id);
     if (member !== undefined) await part(context, record, member);
     else if (!isForced)
-      throw new BoxshipError('permissionDenied', `container ${sandboxId} is not connected to network ${network.spec.name}`);
+      throw new BoxshipError(
+        'permissionDenied',
+        `container ${sandboxId} is not connected to network ${network.spec.name}`,
+      );
   });
 }
 

@@ -2,12 +2,13 @@
  * `createSandbox`: everything a container needs of the network in one call. Order: plan in memory, ports held, intent written,
  * kernel, rules last (a port answers only when its container can), then `ready`. Whatever fails takes all of it back.
  */
-import { failPoint } from '@boxship/base';
+
 import { join } from 'node:path';
+import { failPoint } from '@boxship/base';
 import type { Context } from '../context.ts';
 import type { EndpointSpec, Network, PublishedPort, Sandbox, SandboxSpec } from '../controller.ts';
-import { optionKey } from '../drivers/bridge/options.ts';
 import { setDefaultRoutes } from '../drivers/bridge/driver.ts';
+import { optionKey } from '../drivers/bridge/options.ts';
 import { driverNamed } from '../drivers/lookup.ts';
 import type { EndpointRecord, SandboxRecord } from '../model.ts';
 import { planEndpoint } from './endpoint.ts';
@@ -98,9 +99,7 @@ function build(context: Context, record: SandboxRecord, joined: Joined): void {
 
 function publish(context: Context, record: SandboxRecord): void {
   directListeners(context, record);
-  context.firewall.publish(
-    firewallPorts(record.ports, gatewayOf(record.endpoints.map(({ endpoint }) => endpoint))),
-  );
+  context.firewall.publish(firewallPorts(record.ports, gatewayOf(record.endpoints.map(({ endpoint }) => endpoint))));
 }
 
 export function toSandbox(record: SandboxRecord): Sandbox {

@@ -17,10 +17,11 @@ export function planEndpoint(
 ): EndpointRecord {
   const id = randomId();
   const driver = driverNamed(context, network.spec.driver);
-  const dnsNames = [...new Set([sandbox.containerName, ...(spec.aliases ?? []), shortId(sandbox.id), sandbox.hostname])].filter(
-    (name) => name !== '',
-  );
-  if (!driver.hasInterfaces) return { hostInterface: '', endpoint: { ...emptyEndpoint, id, ...named(network), dnsNames, spec } };
+  const dnsNames = [
+    ...new Set([sandbox.containerName, ...(spec.aliases ?? []), shortId(sandbox.id), sandbox.hostname]),
+  ].filter((name) => name !== '');
+  if (!driver.hasInterfaces)
+    return { hostInterface: '', endpoint: { ...emptyEndpoint, id, ...named(network), dnsNames, spec } };
   const ipv4 = assign(context, network, 4, spec.ipv4Address);
   const ipv6 = assign(context, network, 6, spec.ipv6Address);
   return {
@@ -29,7 +30,10 @@ export function planEndpoint(
       id,
       ...named(network),
       interfaceName: `${driver.interfacePrefix(network)}${interfaceNumber}`,
-      macAddress: spec.macAddress === undefined || spec.macAddress === '' ? macOf(ipv4.address, id) : bytesToMac(macToBytes(spec.macAddress)),
+      macAddress:
+        spec.macAddress === undefined || spec.macAddress === ''
+          ? macOf(ipv4.address, id)
+          : bytesToMac(macToBytes(spec.macAddress)),
       ipv4Address: ipv4.address,
       ipv4PrefixLength: ipv4.prefixLength,
       ipv4Gateway: network.spec.isInternal ? '' : ipv4.gateway,
@@ -84,5 +88,7 @@ function isWithin(pool: AddressPool & { subnet: string }, address: string): bool
 
 /** Docker's: 02:42 and the IPv4 address, so that an address always comes back with the same MAC. */
 function macOf(ipv4: string, id: string): string {
-  return bytesToMac(Buffer.from([0x02, 0x42, ...(ipv4 === '' ? Buffer.from(id.slice(0, 8), 'hex') : addressToBytes(ipv4))]));
+  return bytesToMac(
+    Buffer.from([0x02, 0x42, ...(ipv4 === '' ? Buffer.from(id.slice(0, 8), 'hex') : addressToBytes(ipv4))]),
+  );
 }

@@ -1,6 +1,7 @@
 /** The files of sandboxes: written when one is made, and the names of others kept up to date while they come and go. */
-import { networkInterfaces } from 'node:os';
+
 import { readFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
 import { shortId } from '@boxship/base';
 import type { Context } from '../context.ts';
 import type { Endpoint, Network } from '../controller.ts';
@@ -58,7 +59,8 @@ function linkLines(context: Context, record: SandboxRecord, endpoint: Endpoint):
     const [container = '', alias = container] = link.split(':');
     for (const { sandbox, member } of context.state.membersOf(endpoint.networkId)) {
       const { id, containerName, hostname } = sandbox.spec;
-      if (sandbox === record || !(containerName === container || id === container || shortId(id) === container)) continue;
+      if (sandbox === record || !(containerName === container || id === container || shortId(id) === container))
+        continue;
       const names = [...new Set([alias, hostname, containerName])].filter((name) => name !== '').join(' ');
       return addressesOf(member.endpoint).map((address) => hostsLine(address, names));
     }
@@ -68,7 +70,10 @@ function linkLines(context: Context, record: SandboxRecord, endpoint: Endpoint):
 
 /** How the members of a user-defined network are written into each other's files. */
 function presenceLines(record: SandboxRecord, endpoint: Endpoint): string[] {
-  const names = [...endpoint.dnsNames, ...endpoint.dnsNames.slice(0, 1).map((name) => `${name}.${endpoint.networkName}`)];
+  const names = [
+    ...endpoint.dnsNames,
+    ...endpoint.dnsNames.slice(0, 1).map((name) => `${name}.${endpoint.networkName}`),
+  ];
   return addressesOf(endpoint).map((address) => hostsLine(address, names.join(' ')));
 }
 
@@ -77,7 +82,9 @@ function neighbourLines(context: Context, record: SandboxRecord): string[] {
     if (!isUserDefined(context.state.networks.get(endpoint.networkId)?.network)) return [];
     return context.state
       .membersOf(endpoint.networkId)
-      .flatMap(({ sandbox, member }) => (sandbox.spec.id === record.spec.id ? [] : presenceLines(sandbox, member.endpoint)));
+      .flatMap(({ sandbox, member }) =>
+        sandbox.spec.id === record.spec.id ? [] : presenceLines(sandbox, member.endpoint),
+      );
   });
 }
 
@@ -95,7 +102,12 @@ export function announce(context: Context, record: SandboxRecord, endpoint: Endp
 }
 
 /** The endpoint's own lines and those of its neighbours, in the file of a sandbox that joined or left while it lives. */
-export function changeOwnFile(context: Context, record: SandboxRecord, endpoint: Endpoint, kind: 'here' | 'gone'): void {
+export function changeOwnFile(
+  context: Context,
+  record: SandboxRecord,
+  endpoint: Endpoint,
+  kind: 'here' | 'gone',
+): void {
   const path = record.spec.files?.hostsPath;
   if (path === undefined || path === '') return;
   const neighbours = neighbourLines(context, { ...record, endpoints: [{ endpoint, hostInterface: '' }] });
@@ -107,5 +119,9 @@ export function changeOwnFile(context: Context, record: SandboxRecord, endpoint:
 function hostGateway(context: Context): string {
   for (const { network } of context.state.networks.values())
     if (network.spec.name === 'bridge') return network.spec.pools[0]?.gateway ?? '127.0.0.1';
-  return Object.values(networkInterfaces()).flat().find((entry) => entry?.internal === false)?.address ?? '127.0.0.1';
+  return (
+    Object.values(networkInterfaces())
+      .flat()
+      .find((entry) => entry?.internal === false)?.address ?? '127.0.0.1'
+  );
 }

@@ -1,5 +1,13 @@
 /** The namespace of a sandbox: made once, found again by its name. */
-import { createNetworkNamespace, nameOwnNetworkNamespace, removeNetworkNamespace, runInNetworkNamespace, changeLink, NetlinkSocket, netlinkProtocol } from '@boxship/linux';
+import {
+  changeLink,
+  createNetworkNamespace,
+  NetlinkSocket,
+  nameOwnNetworkNamespace,
+  netlinkProtocol,
+  removeNetworkNamespace,
+  runInNetworkNamespace,
+} from '@boxship/linux';
 import type { SandboxAccess } from '../drivers/driver.ts';
 import type { SandboxRecord } from '../model.ts';
 import { writeSysctl } from '../sysctl.ts';

@@ -47,13 +47,17 @@ const portsOf = (record: SandboxRecord) =>
  * deleted, because their addresses are free again.
  */
 function reapLinks(context: Context, endpoints: readonly EndpointRecord[]): void {
-  const joined = endpoints.filter(({ hostInterface }) => hostInterface !== '');
+  // looked up now: the network may be removed before the time is over
+  const joined = endpoints.flatMap((record) => {
+    const network =
+      record.hostInterface === '' ? undefined : context.state.networks.get(record.endpoint.networkId)?.network;
+    return network === undefined ? [] : [{ network, record, driver: driverNamed(context, network.spec.driver) }];
+  });
   if (joined.length === 0) return;
   setTimeout(async () => {
-    for (const record of joined) {
-      const network = context.state.networks.get(record.endpoint.networkId)?.network;
+    for (const { network, record, driver } of joined) {
       try {
-        if (network !== undefined) await driverNamed(context, network.spec.driver).leave(network, record);
+        await driver.leave(network, record);
       } catch (error) {
         // the next start removes what is tagged ours and belongs to nobody
         context.log.warn('link of a removed sandbox could not be deleted', { link: record.hostInterface, error });

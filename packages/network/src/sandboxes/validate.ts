@@ -16,14 +16,24 @@ export function validateSandbox(context: Context, spec: SandboxSpec): { endpoint
       throw new BoxshipError('invalidArgument', `invalid hostname "${name}"`);
   for (const entry of spec.extraHosts ?? []) parseExtraHost(entry);
   for (const server of spec.dns?.servers ?? [])
-    if (isIP(server.split('%')[0] ?? '') === 0) throw new BoxshipError('invalidArgument', `invalid IP address: ${server}`);
+    if (isIP(server.split('%')[0] ?? '') === 0)
+      throw new BoxshipError('invalidArgument', `invalid IP address: ${server}`);
   for (const word of [...(spec.dns?.search ?? []), ...(spec.dns?.options ?? [])])
     if (/[\s#;]/.test(word) || word === '') throw new BoxshipError('invalidArgument', `invalid DNS setting "${word}"`);
   for (const port of spec.ports ?? []) {
     const isPort = (number: number): boolean => Number.isInteger(number) && number >= 0 && number <= 65_535;
-    if (!isPort(port.containerPort) || port.containerPort === 0 || !isPort(port.hostPort) || !isPort(port.hostPortEnd ?? 0))
-      throw new BoxshipError('invalidArgument', `invalid port in ${port.hostIp}:${port.hostPort}:${port.containerPort}/${port.protocol}`);
-    if (port.hostIp !== '' && isIP(port.hostIp) === 0) throw new BoxshipError('invalidArgument', `invalid IP address: ${port.hostIp}`);
+    if (
+      !isPort(port.containerPort) ||
+      port.containerPort === 0 ||
+      !isPort(port.hostPort) ||
+      !isPort(port.hostPortEnd ?? 0)
+    )
+      throw new BoxshipError(
+        'invalidArgument',
+        `invalid port in ${port.hostIp}:${port.hostPort}:${port.containerPort}/${port.protocol}`,
+      );
+    if (port.hostIp !== '' && isIP(port.hostIp) === 0)
+      throw new BoxshipError('invalidArgument', `invalid IP address: ${port.hostIp}`);
   }
   const joined = spec.endpoints.map((endpoint) => ({ endpoint, network: context.state.network(endpoint.network) }));
   for (const { endpoint, network } of joined) validateEndpoint(endpoint, network);
@@ -37,7 +47,8 @@ export function validateEndpoint(endpoint: EndpointSpec, network: Network): void
   if ((endpoint.ipv4Address ?? endpoint.ipv6Address ?? '') !== '' && !isUserDefined)
     throw new BoxshipError('invalidArgument', 'user specified IP address is supported on user defined networks only');
   for (const address of [endpoint.ipv4Address ?? '', endpoint.ipv6Address ?? ''])
-    if (address !== '' && isIP(address) === 0) throw new BoxshipError('invalidArgument', `invalid IP address: ${address}`);
+    if (address !== '' && isIP(address) === 0)
+      throw new BoxshipError('invalidArgument', `invalid IP address: ${address}`);
   for (const alias of endpoint.aliases ?? [])
     if (!hostsName.test(alias)) throw new BoxshipError('invalidArgument', `invalid network alias "${alias}"`);
   for (const link of endpoint.links ?? [])
@@ -56,7 +67,10 @@ export function validateCombination(networks: readonly Network[]): void {
       'container cannot be connected to multiple networks with one of the networks in private (none) mode',
     );
   if (networks.some(({ spec }) => spec.driver === 'host'))
-    throw new BoxshipError('invalidArgument', 'container cannot be disconnected from host network or connected to host network');
+    throw new BoxshipError(
+      'invalidArgument',
+      'container cannot be disconnected from host network or connected to host network',
+    );
 }
 
 /** `name:address`. @throws invalidArgument with Docker's text */

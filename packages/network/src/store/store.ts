@@ -29,7 +29,11 @@ export class Store implements Disposable {
     } catch (error) {
       if (BoxshipError.is(error)) throw error;
       const aside = `${path}.corrupt-${Date.now()}`;
-      log.error('network database is damaged: put aside and begun anew; networks must be created again', { path, aside, error });
+      log.error('network database is damaged: put aside and begun anew; networks must be created again', {
+        path,
+        aside,
+        error,
+      });
       for (const suffix of ['', '-wal', '-shm']) {
         try {
           renameSync(`${path}${suffix}`, `${aside}${suffix}`);
@@ -46,7 +50,9 @@ export class Store implements Disposable {
   }
 
   setMeta(key: string, value: string): void {
-    this.#durably(() => this.#run('INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value', key, value));
+    this.#durably(() =>
+      this.#run('INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value', key, value),
+    );
   }
 
   networks(): NetworkRecord[] {
@@ -140,8 +146,8 @@ export class Store implements Disposable {
   }
 
   #prepare(sql: string): StatementSync {
-    let statement = this.#statements.get(sql);
-    if (statement === undefined) this.#statements.set(sql, (statement = this.#db.prepare(sql)));
+    const statement = this.#statements.get(sql) ?? this.#db.prepare(sql);
+    this.#statements.set(sql, statement);
     return statement;
   }
 
@@ -167,12 +173,17 @@ function openDatabase(path: string): DatabaseSync {
     db.exec('BEGIN IMMEDIATE; COMMIT');
     const version = Number(db.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0);
     if (version > schemaVersion)
-      throw new BoxshipError('failedPrecondition', `${path} was written by a newer version (${version}); this one knows ${schemaVersion}`);
+      throw new BoxshipError(
+        'failedPrecondition',
+        `${path} was written by a newer version (${version}); this one knows ${schemaVersion}`,
+      );
     const check = db.prepare('PRAGMA quick_check').get()?.['quick_check'];
     if (check !== 'ok') throw new Error(String(check));
     db.exec(schema);
     db.exec(`PRAGMA user_version = ${schemaVersion}; PRAGMA synchronous = NORMAL`);
-    db.prepare('SELECT document FROM network').all().every((row) => JSON.parse(row['document'] as string));
+    db.prepare('SELECT document FROM network')
+      .all()
+      .every((row) => JSON.parse(row['document'] as string));
     return db;
   } catch (error) {
     db.close();

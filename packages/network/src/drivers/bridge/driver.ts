@@ -1,4 +1,6 @@
 /** The bridge driver: one Linux bridge per network, one veth pair per endpoint. */
+
+import { randomBytes } from 'node:crypto';
 import { closeSync, openSync } from 'node:fs';
 import { BoxshipError } from '@boxship/base';
 import {
@@ -8,14 +10,13 @@ import {
   isErrno,
   type Link,
   listAddresses,
+  NetlinkSocket,
+  netlinkProtocol,
   newAddress,
   newBridge,
   newVeth,
-  NetlinkSocket,
-  netlinkProtocol,
   setRoute,
 } from '@boxship/linux';
-import { randomBytes } from 'node:crypto';
 import type { AddressPool, Network, NetworkSpec } from '../../controller.ts';
 import { broadcastOf, parsePrefix } from '../../ipam/prefix.ts';
 import type { EndpointRecord } from '../../model.ts';
@@ -80,7 +81,8 @@ export class BridgeDriver implements Driver {
         changeLink(options.bridge, { alias }),
       );
       link = findLink(this.#route, options.bridge);
-      if (link === undefined) throw new BoxshipError('aborted', `bridge ${options.bridge} was removed while it was made`);
+      if (link === undefined)
+        throw new BoxshipError('aborted', `bridge ${options.bridge} was removed while it was made`);
     } else if (link.alias !== alias) this.#adopt(link, options.isNamed);
     this.#configure(network, link, options.isAddressInhibited);
   }
@@ -89,7 +91,8 @@ export class BridgeDriver implements Driver {
   #adopt(link: Link, isNamed: boolean): void {
     if (this.#ownership.isForeignEngine(link.alias) || this.#ownership.parse(link.alias) !== undefined)
       throw new BoxshipError('conflict', `bridge ${link.name} belongs to another network (${link.alias})`);
-    if (!isNamed) throw new BoxshipError('conflict', `interface ${link.name} exists and is not ours: name another bridge`);
+    if (!isNamed)
+      throw new BoxshipError('conflict', `interface ${link.name} exists and is not ours: name another bridge`);
     if (link.kind !== 'bridge')
       throw new BoxshipError('invalidArgument', `interface ${link.name} exists and is not a bridge`);
   }
@@ -131,7 +134,8 @@ export class BridgeDriver implements Driver {
   join(network: Network, { endpoint, hostInterface }: EndpointRecord, sandbox: SandboxAccess): void {
     const options = parseBridgeOptions(network.id, network.spec.options);
     const bridge = findLink(this.#route, options.bridge);
-    if (bridge === undefined) throw new BoxshipError('unavailable', `bridge ${options.bridge} of network ${network.spec.name} is gone`);
+    if (bridge === undefined)
+      throw new BoxshipError('unavailable', `bridge ${options.bridge} of network ${network.spec.name} is gone`);
     const mtu = options.mtu ?? this.#mtu;
     const namespaceFd = openSync(sandbox.namespacePath, 'r');
     try {
@@ -187,7 +191,8 @@ export class BridgeDriver implements Driver {
 /** Address, link state and loopback of the sandbox side, in one request. Routes by gateway are the sandbox's affair. */
 function configureInside(socket: NetlinkSocket, network: Network, endpoint: EndpointRecord['endpoint']): void {
   const link = findLink(socket, endpoint.interfaceName);
-  if (link === undefined) throw new BoxshipError('aborted', `interface ${endpoint.interfaceName} vanished from its sandbox`);
+  if (link === undefined)
+    throw new BoxshipError('aborted', `interface ${endpoint.interfaceName} vanished from its sandbox`);
   if (endpoint.ipv6Address !== '') {
     writeSysctl('net/ipv6/conf/lo/disable_ipv6', '0');
     writeSysctl(`net/ipv6/conf/${link.name}/disable_ipv6`, '0');
@@ -222,6 +227,7 @@ export function setDefaultRoutes(interfaceName: string, gateways: readonly strin
 
 /** Docker's prefix for addresses of its own making. */
 function randomMac(): string {
-  return `02:42:${randomBytes(4).toString('hex').replace(/..(?=.)/g, '$&:')}`;
+  return `02:42:${randomBytes(4)
+    .toString('hex')
+    .replace(/..(?=.)/g, '$&:')}`;
 }
-

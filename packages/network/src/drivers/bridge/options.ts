@@ -53,7 +53,10 @@ export function parseBridgeOptions(networkId: string, options: Readonly<Record<s
 /** Names reach the kernel and the firewall: a closed alphabet, 15 bytes. */
 export function checkInterfaceName(name: string, what: string): void {
   if (!/^[a-zA-Z0-9_.-]{1,15}$/.test(name) || name === '.' || name === '..')
-    throw new BoxshipError('invalidArgument', `invalid interface name "${name}" in ${what}: up to 15 of letters, digits, "_", ".", "-"`);
+    throw new BoxshipError(
+      'invalidArgument',
+      `invalid interface name "${name}" in ${what}: up to 15 of letters, digits, "_", ".", "-"`,
+    );
 }
 
 function flag(options: Readonly<Record<string, string>>, key: string, fallback: boolean): boolean {

@@ -1,0 +1,39 @@
+/** `boxship-networkd`: the network controller as a process of its own, which owns no container and may die at any time. */
+import { installShutdown, messageOf } from '@boxship/base';
+import { createLogger } from '@boxship/base/pino';
+import { createController } from './create-controller.ts';
+import { parseFlags, usage } from './flags.ts';
+import { serveController } from './grpc-server.ts';
+
+async function main(): Promise<void> {
+  const flags = parseFlags(process.argv.slice(2));
+  if (flags === undefined) {
+    process.stdout.write(usage);
+    return;
+  }
+  const log = createLogger({ name: 'boxship-networkd', level: flags.logLevel });
+  const resources = new AsyncDisposableStack();
+  installShutdown({ log, budgetMs: 5000, stop: () => resources.disposeAsync() });
+  const startedAt = performance.now();
+  const controller = resources.use(
+    await createController({
+      stateDir: flags.root,
+      runDir: flags.execRoot,
+      instanceId: flags.instance,
+      defaultBridge: {
+        ...(flags.bridge === undefined ? {} : { name: flags.bridge }),
+        ...(flags.bip === undefined ? {} : { bip: flags.bip }),
+        ...(flags.mtu === undefined ? {} : { mtu: flags.mtu }),
+      },
+      ...(flags.defaultAddressPools === undefined ? {} : { defaultAddressPools: flags.defaultAddressPools }),
+      log,
+    }),
+  );
+  resources.use(await serveController({ controller, address: flags.address, log }));
+  log.info('serving', { address: flags.address, startMs: Math.round(performance.now() - startedAt) });
+}
+
+main().catch((error: unknown) => {
+  process.stderr.write(`boxship-networkd: ${messageOf(error)}\n`);
+  process.exit(1);
+});
