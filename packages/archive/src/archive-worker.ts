@@ -2,12 +2,16 @@
  * The program of the archive thread: hashes and unpacks, or walks and packs, synchronously, so that the main thread does
  * neither. A sibling of the modules that start it, also in a bundle (`archive-worker.cjs`).
  */
+import { rmSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
 import { BoxshipError } from '@boxship/base';
 import { Digester } from '@boxship/oci';
 import { LayerWriter } from './apply/layer-writer.ts';
 import { packArchive } from './diff/pack-archive.ts';
 import { TarParser } from './tar/parser.ts';
+import type { TreeCall, TreeUsage } from './tree/calls.ts';
+import { copyTreeSync } from './tree/copy.ts';
+import { measureTreeSync } from './tree/measure.ts';
 import type { ArchiveSummary, FromWorker, ToWorker } from './worker-protocol.ts';
 
 interface Job extends Disposable {
@@ -70,6 +74,13 @@ function packJob(start: ToWorker & { kind: 'pack' }): Job {
   };
 }
 
+function treeCall(call: TreeCall): TreeUsage | undefined {
+  if (call.kind === 'measure') return measureTreeSync(call.path);
+  if (call.kind === 'copy') copyTreeSync(call.from, call.to);
+  else rmSync(call.path, { recursive: true, force: true });
+  return undefined;
+}
+
 let job: Job | undefined;
 
 function finish(summary: ArchiveSummary): void {
@@ -82,6 +93,7 @@ parentPort?.on('message', (message: ToWorker) => {
   try {
     if (message.kind === 'apply') job = applyJob(message);
     else if (message.kind === 'pack') job = packJob(message);
+    else if (message.kind === 'call') send({ kind: 'returned', usage: treeCall(message.call) });
     else if (message.kind === 'cancel') {
       job?.[Symbol.dispose]();
       job = undefined;

@@ -9,4 +9,6 @@ export { bytesOf, type EntryType, nameOf, newEntry, type TarEntry, textOf } from
 export { TarParser, type TarSink } from './tar/parser.ts';
 export { readTar, type TarMember } from './tar/read-entries.ts';
 export { encodeEntry, tarEnd, tarPadding } from './tar/writer.ts';
+export type { TreeUsage } from './tree/calls.ts';
+export { copyTree, measureTree, removeTree } from './tree.ts';
 export type { ArchiveSummary } from './worker-protocol.ts';

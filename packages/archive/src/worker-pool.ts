@@ -9,6 +9,12 @@ import type { FromWorker, ToWorker } from './worker-protocol.ts';
 const maxWorkers = 2;
 const idleMs = 10_000;
 const cancelMs = 60_000;
+const lastMessages: ReadonlySet<string> = new Set([
+  'done',
+  'failed',
+  'returned',
+  'cancelled',
+] satisfies FromWorker['kind'][]);
 
 // The worker is the sibling with the extension of this module: .ts from source, .js from a build, .cjs inside a bundle.
 const extension = import.meta.url.slice(import.meta.url.lastIndexOf('.'));
@@ -31,7 +37,7 @@ export class WorkerJob implements AsyncDisposable {
   #wake: (() => void) | undefined;
   #isFinished = false;
   readonly #onMessage = (message: FromWorker): void => {
-    if (message.kind === 'done' || message.kind === 'failed' || message.kind === 'cancelled') this.#isFinished = true;
+    if (lastMessages.has(message.kind)) this.#isFinished = true;
     this.#inbox.push(message);
     this.#wake?.();
   };

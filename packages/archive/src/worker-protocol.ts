@@ -6,6 +6,7 @@ import type { ErrorKind } from '@boxship/base';
 import type { Digest } from '@boxship/oci';
 import type { ApplyOptions, ApplyTarget } from './apply/target.ts';
 import type { PackRequest } from './diff/request.ts';
+import type { TreeCall, TreeUsage } from './tree/calls.ts';
 
 export interface ArchiveSummary {
   /** Digest of the uncompressed archive, to the last byte that was read: the diff id of a layer. */
@@ -21,6 +22,7 @@ export type ToWorker =
   | { readonly kind: 'end' }
   | { readonly kind: 'pack'; readonly request: PackRequest }
   | { readonly kind: 'pull'; readonly memory: ArrayBuffer }
+  | { readonly kind: 'call'; readonly call: TreeCall }
   | { readonly kind: 'cancel' };
 
 export type FromWorker =
@@ -28,6 +30,7 @@ export type FromWorker =
   | { readonly kind: 'packed'; readonly memory: ArrayBuffer; readonly length: number }
   | { readonly kind: 'done'; readonly summary: ArchiveSummary }
   | { readonly kind: 'failed'; readonly error: WireError }
+  | { readonly kind: 'returned'; readonly usage: TreeUsage | undefined }
   | { readonly kind: 'cancelled' };
 
 /** An error as it crosses threads. */

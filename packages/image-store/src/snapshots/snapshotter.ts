@@ -31,7 +31,7 @@
  */
 import type { FilterPredicate } from '@boxship/base';
 
-/** One mount, to be made in the order given; `mountAll` of `@boxship/linux` understands it. */
+/** One mount, to be made in the order given; `mountAll` makes it. */
 export interface Mount {
   /** File system type, or `bind`. */
   readonly type: string;
