@@ -2,7 +2,7 @@
  * read, write and splice on non-blocking descriptors, without exceptions for "not now": on a busy pipe that answer is as
  * common as data.
  */
-import { declare, errnoName, lastErrno, systemError } from './libc.ts';
+import { check, declare, errnoName, lastErrno, systemError } from './libc.ts';
 
 const readFd = declare('int64_t read(int fd, void *buf, size_t count)');
 const writeFd = declare('int64_t write(int fd, const void *buf, size_t count)');
@@ -57,4 +57,12 @@ export function isReadyNow(fd: number, interest: 'read' | 'write'): boolean {
   pollBuffer.writeInt16LE(interest === 'read' ? POLLIN : POLLOUT, 4);
   pollBuffer.writeInt16LE(0, 6);
   return pollFds(pollBuffer, 1, 0) > 0;
+}
+
+const fcntl = declare('int fcntl(int fd, int command, int argument)');
+const F_DUPFD_CLOEXEC = 1030;
+
+/** A second descriptor (close-on-exec) of the same open file. */
+export function duplicateFd(fd: number): number {
+  return check(fcntl(fd, F_DUPFD_CLOEXEC, 3), 'fcntl F_DUPFD_CLOEXEC', `fd ${fd}`);
 }

@@ -1,0 +1,112 @@
+/**
+ * The step that writes a log and feeds attached readers. One {@link LogTarget} serves both streams of a process; each
+ * stream has a step of its own.
+ */
+import type { Logger } from '@boxship/base';
+import { WOULD_BLOCK } from '@boxship/linux';
+import type { StreamName } from '../log/format.ts';
+import type { LogWriter } from '../log/log-writer.ts';
+import type { Spool } from '../log/spool.ts';
+import type { AttachServer } from './attach-server.ts';
+import type { PumpStep, StepResult } from './pump.ts';
+import type { OutputSource } from './source.ts';
+
+const CHUNK = 1024 * 1024;
+/** One buffer for all containers: bytes stay in it only within one synchronous step. */
+const shared = Buffer.allocUnsafe(CHUNK + 64 * 1024);
+
+const nowNs = () => BigInt(Math.round((performance.timeOrigin + performance.now()) * 1000)) * 1000n;
+
+export interface LogTargetParts {
+  readonly writer: LogWriter | undefined;
+  /** Absent in the stand-alone logger, whose pipes die with it. */
+  readonly spool: Spool | undefined;
+  readonly attach: AttachServer | undefined;
+  readonly log: Logger;
+}
+
+export class LogTarget {
+  readonly #parts: LogTargetParts;
+  readonly #open = new Set<StreamName>();
+  readonly #carried: Record<StreamName, Buffer> = { stdout: Buffer.alloc(0), stderr: Buffer.alloc(0) };
+
+  constructor(parts: LogTargetParts) {
+    this.#parts = parts;
+  }
+
+  /** The step for one stream. */
+  step(stream: StreamName, source: OutputSource): PumpStep {
+    this.#open.add(stream);
+    return {
+      move: () => this.#move(stream, source),
+      whenRoom: (resume) => this.#parts.attach?.whenRoom(resume),
+      close: () => this.#close(stream),
+    };
+  }
+
+  #move(stream: StreamName, source: OutputSource): StepResult {
+    const { attach, spool, writer } = this.#parts;
+    if (attach?.isFull === true) return 'blocked';
+    if (spool === undefined || writer === undefined) return this.#moveThroughMemory(stream, source);
+    const before = spool.pendingBytes(stream);
+    let n: number;
+    if (source.kind === 'pipe') n = spool.take(stream, source.fd, CHUNK);
+    else {
+      n = source.read(shared.subarray(0, CHUNK));
+      if (n > 0) spool.put(stream, shared.subarray(0, n));
+    }
+    if (n === WOULD_BLOCK) return 'empty';
+    if (n === 0) return 'end';
+    const bytes = spool.contents(stream, shared);
+    attach?.send(stream, bytes.subarray(before));
+    this.#log(stream, bytes, false);
+    return 'moved';
+  }
+
+  #log(stream: StreamName, bytes: Buffer, isEnd: boolean): void {
+    const { spool, writer } = this.#parts;
+    if (spool === undefined || writer === undefined) return;
+    let base = 0;
+    const onIntent: Parameters<LogWriter['write']>[3] = (intent) => {
+      spool.intend(stream, intent, base);
+      base = intent.consumed;
+    };
+    if (isEnd) writer.finish(stream, bytes, nowNs(), onIntent);
+    const used = isEnd ? bytes.length : writer.write(stream, bytes, nowNs(), onIntent);
+    if (used > 0) spool.consume(stream, used);
+  }
+
+  #moveThroughMemory(stream: StreamName, source: OutputSource): StepResult {
+    const { attach, writer } = this.#parts;
+    const carried = this.#carried[stream];
+    carried.copy(shared);
+    const n = source.read(shared.subarray(carried.length, carried.length + CHUNK));
+    if (n === WOULD_BLOCK) return 'empty';
+    if (n === 0) return 'end';
+    const bytes = shared.subarray(0, carried.length + n);
+    attach?.send(stream, bytes.subarray(carried.length));
+    if (writer === undefined) return 'moved';
+    const used = writer.write(stream, bytes, nowNs());
+    this.#carried[stream] = Buffer.from(bytes.subarray(used));
+    return 'moved';
+  }
+
+  /** A predecessor's complete lines that were still in the spool when it died. */
+  settle(): void {
+    const { spool } = this.#parts;
+    for (const stream of ['stdout', 'stderr'] as const)
+      if (spool !== undefined && spool.pendingBytes(stream) > 0)
+        this.#log(stream, spool.contents(stream, shared), false);
+  }
+
+  #close(stream: StreamName): void {
+    if (!this.#open.delete(stream)) return;
+    const { attach, spool, writer } = this.#parts;
+    if (spool !== undefined && writer !== undefined) this.#log(stream, spool.contents(stream, shared), true);
+    else writer?.finish(stream, this.#carried[stream], nowNs());
+    if (this.#open.size > 0) return;
+    attach?.end();
+    writer?.close();
+    spool?.close();
+  }
+}

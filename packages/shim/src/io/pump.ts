@@ -1,0 +1,101 @@
+/**
+ * The loop that moves bytes from a source to wherever they go. What one move does is the step's business; the loop knows
+ * readiness, fairness between containers, draining and the end.
+ */
+import { type Logger, messageOf } from '@boxship/base';
+import type { Poller } from '@boxship/linux';
+import type { OutputSource } from './source.ts';
+
+/** moved: something was; empty: the source has nothing now; blocked: the target takes nothing now; end: no more will come. */
+export type StepResult = 'moved' | 'empty' | 'blocked' | 'end';
+
+export interface PumpStep {
+  move(): StepResult;
+  /** Calls back once when a blocked target may take again. */
+  whenRoom(resume: () => void): void;
+  /** Called once, after the end or when the pump is closed. */
+  close(): void;
+}
+
+const STEPS_PER_TURN = 4;
+
+export class Pump {
+  readonly #source: OutputSource;
+  readonly #step: PumpStep;
+  readonly #poller: Poller;
+  readonly #log: Logger;
+  readonly #ended = Promise.withResolvers<void>();
+  #drainWaiters: (() => void)[] = [];
+  #isClosed = false;
+  #isStarted = false;
+
+  constructor(source: OutputSource, step: PumpStep, poller: Poller, log: Logger) {
+    this.#source = source;
+    this.#step = step;
+    this.#poller = poller;
+    this.#log = log;
+  }
+
+  /** Resolves when the source has ended and all of it is delivered, or the pump was closed. */
+  get ended(): Promise<void> {
+    return this.#ended.promise;
+  }
+
+  start(): void {
+    if (this.#isStarted || this.#isClosed) return;
+    this.#isStarted = true;
+    this.#turn();
+  }
+
+  /** Resolves when everything written into the source before this call is delivered. */
+  drain(): Promise<void> {
+    if (this.#isClosed) return Promise.resolve();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#drainWaiters.push(resolve);
+    this.#source.expectEnd();
+    this.#isStarted = true;
+    this.#turn();
+    return promise;
+  }
+
+  #turn(): void {
+    if (this.#isClosed) return;
+    try {
+      for (let i = 0; i < STEPS_PER_TURN; i++) {
+        const result = this.#step.move();
+        if (result === 'moved') continue;
+        if (result === 'end') this.close();
+        else if (result === 'blocked') this.#step.whenRoom(() => this.#turn());
+        else {
+          this.#settleDrain();
+          this.#arm();
+        }
+        return;
+      }
+      this.#arm(); // still ready: the poller calls again after the others had their turn
+    } catch (error) {
+      // a target that fails for good (its file system was unmounted …) must not stop the container: output is let go
+      this.#log.error('output of a process cannot be delivered', { error: messageOf(error) });
+      this.close();
+    }
+  }
+
+  #arm(): void {
+    this.#poller.arm(this.#source.fd, 'read', () => this.#turn());
+  }
+
+  #settleDrain(): void {
+    const waiters = this.#drainWaiters;
+    this.#drainWaiters = [];
+    for (const resolve of waiters) resolve();
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#source.close();
+    this.#step.close();
+    this.#settleDrain();
+    this.#ended.resolve();
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * The process that stays: takes over what a predecessor left, then serves the Task service for its group until Shutdown or
+ * SIGTERM. Says `ready`, `busy` or an error on descriptor 3 and closes it.
+ */
+import { closeSync, rmSync, writeSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { shimTask } from '@boxship/api';
+import { installShutdown, messageOf } from '@boxship/base';
+import {
+  becomeSubreaper,
+  markInheritedCloseOnExec,
+  peerCredentials,
+  setProcessName,
+  tryLockFile,
+} from '@boxship/linux';
+import { TtrpcServer } from '@boxship/ttrpc';
+import { identifyGroup, socketDirectory, socketPath } from './address.ts';
+import type { ShimArguments } from './arguments.ts';
+import { TtrpcPublisher } from './publisher.ts';
+import { openShimLog } from './shim-log.ts';
+import { adoptContainers } from './task/adopt.ts';
+import { TaskEvents } from './task/events.ts';
+import { Group } from './task/group.ts';
+import { reapOrphans } from './task/orphans.ts';
+import { taskService } from './task/service.ts';
+
+const READY_FD = 3;
+const FLUSH_MS = 3000;
+const v3Name = 'containerd.task.v3.Task';
+
+export async function serve(args: ShimArguments): Promise<void> {
+  try {
+    await run(args);
+  } catch (error) {
+    say(messageOf(error));
+    process.exit(1);
+  }
+}
+
+async function run(args: ShimArguments): Promise<void> {
+  const directory = process.cwd();
+  const log = openShimLog(`${directory}/log`, args.isDebug ? 'debug' : 'info').child({ shim: args.id });
+  const { groupId, isWarm } = identifyGroup(directory, args.id);
+  const sockets = socketDirectory();
+  const path = socketPath(sockets, args.address, args.namespace, groupId);
+  const lock = tryLockFile(`${path}.lock`);
+  if (lock === undefined) {
+    say('busy');
+    process.exit(0);
+  }
+  becomeSubreaper();
+  markInheritedCloseOnExec();
+  setProcessName('boxship-shim');
+  process.umask(0o022);
+  const publisher = new TtrpcPublisher(process.env['TTRPC_ADDRESS'] ?? '', args.namespace, log);
+  const group = new Group({
+    namespace: args.namespace,
+    groupId,
+    socketDirectory: sockets,
+    events: new TaskEvents(publisher),
+    log,
+  });
+  const orphans = reapOrphans(group);
+  const server = new TtrpcServer({
+    component: 'shim',
+    authorize: (socket) => isSameUser((socket as unknown as { _handle: { fd: number } })._handle.fd),
+    onError: (method, error) => log.debug('call failed', { method, error }),
+  });
+  let isEnding = false;
+  const end = async () => {
+    if (isEnding) return;
+    isEnding = true;
+    await publisher.flush(FLUSH_MS);
+    await server[Symbol.asyncDispose]();
+    orphans[Symbol.dispose]();
+    rmSync(`${path}.lock`, { force: true });
+    lock[Symbol.dispose]();
+  };
+  installShutdown({ log, budgetMs: 2 * FLUSH_MS, stop: end });
+  const handlers = taskService({
+    group,
+    onShutdown: () => {
+      if (isWarm) return;
+      // the answer leaves first
+      setImmediate(() => void end().then(() => process.exit(0)));
+    },
+  });
+  server.register(shimTask.TaskService, handlers);
+  server.register(shimTask.TaskService, handlers, v3Name);
+  await adoptContainers(group, dirname(directory));
+  rmSync(path, { force: true }); // of a dead predecessor: the lock is ours
+  const mask = process.umask(0o177);
+  await server.listen({ path });
+  process.umask(mask);
+  log.info('serving', { pid: process.pid, group: groupId, adopted: group.containers.size });
+  say('ready');
+}
+
+function isSameUser(fd: number): boolean {
+  const { uid } = peerCredentials(fd);
+  return uid === process.getuid?.() || uid === 0;
+}
+
+function say(text: string): void {
+  try {
+    writeSync(READY_FD, text);
+    closeSync(READY_FD);
+  } catch {
+    // started by hand: nobody listens on descriptor 3
+  }
+}

@@ -1,0 +1,160 @@
+/**
+ * Start as recovery: takes over the containers of the group that a predecessor left. Live processes are watched by pidfd
+ * (they are nobody's children here; the kernel gives the exit code through the handle), ended ones are reported from their
+ * exit files, half-made ones are removed.
+ */
+import { closeSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { BoxshipError, messageOf } from '@boxship/base';
+import { bootId, freezerState, oomKillCount, openPidfd, processStat, unmountAll, watchOom } from '@boxship/linux';
+import { killTree } from '@boxship/runc-wrapper';
+import { ProcessStdio } from '../io/process-stdio.ts';
+import { Container } from './container.ts';
+import { finishExit, reportExit, reportOom, watch } from './exit.ts';
+import type { Group } from './group.ts';
+import { ManagedProcess } from './process.ts';
+import { type ContainerRecord, findRecords, readExit, removeRecord } from './record.ts';
+
+/** Adopts what is found beside each other in `directory`; one container that cannot be adopted does not stop the others. */
+export async function adoptContainers(group: Group, directory: string): Promise<void> {
+  const { groupId, log } = group.options;
+  for (const record of findRecords(directory, groupId)) {
+    try {
+      await adopt(group, record);
+    } catch (error) {
+      log.error('container could not be adopted', { container: record.id, error: messageOf(error) });
+    }
+  }
+}
+
+async function adopt(group: Group, record: ContainerRecord): Promise<void> {
+  if (record.bootId !== bootId()) return; // the machine was restarted: containerd removes the bundle
+  const container = new Container(record, group.options.log);
+  const { init } = container;
+  if (init.record.phase === 'creating') {
+    await removeHalfMade(container);
+    return;
+  }
+  for (const execRecord of record.processes.slice(1))
+    container.execs.set(execRecord.execId, new ManagedProcess(execRecord));
+  if (init.record.phase === 'starting') await settleStart(container);
+  group.containers.set(container.id, container);
+  container.log.info('container adopted', { pid: init.pid, phase: init.record.phase, execs: container.execs.size });
+  await adoptProcess(group, container, init);
+  for (const exec of container.execs.values()) await adoptExec(group, container, exec);
+  watchMemory(group, container);
+}
+
+/** The Create that made it was never answered: nothing of it may stay. */
+async function removeHalfMade(container: Container): Promise<void> {
+  const { runtimePid } = container.init.record;
+  if (runtimePid > 0 && isRuntimeOf(runtimePid, container.id)) killTree(runtimePid);
+  await container.runtime.delete(container.id, { isForced: true });
+  unmountAll(container.rootfs);
+  removeRecord(container.bundle);
+  container.log.info('half-made container removed');
+}
+
+function isRuntimeOf(pid: number, id: string): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes(id);
+  } catch {
+    return false; // ended
+  }
+}
+
+/** Whether `runc start` did its work before the predecessor died is asked of the runtime. */
+async function settleStart(container: Container): Promise<void> {
+  try {
+    const { status } = await container.runtime.state(container.id);
+    container.init.record.phase = status === 'created' ? 'created' : 'running';
+  } catch (error) {
+    container.log.warn('state after an interrupted start is unknown', { error: messageOf(error) });
+    container.init.record.phase = 'running';
+  }
+  container.save();
+}
+
+async function adoptProcess(group: Group, container: Container, process: ManagedProcess): Promise<void> {
+  await adoptStdio(group, container, process);
+  process.restoreState(process.record.phase === 'created' ? 'created' : 'running');
+  const pidfd = liveHandle(process);
+  const exit = readExit(container.bundle, process.execId);
+  if (pidfd !== undefined) {
+    const { cgroups } = container;
+    if (process === container.init && cgroups !== undefined && freezerState(cgroups) !== 'thawed')
+      process.restoreState('paused');
+    watch(group, container, process, pidfd);
+    return;
+  }
+  const isRecorded = exit !== undefined && exit.pid === process.pid;
+  if (isRecorded && exit.oom && process === container.init) {
+    container.reportedOomKills = 1;
+    group.events.oom(container);
+  }
+  // reported without waiting: draining takes its time, and the others are to be adopted
+  const report = isRecorded
+    ? reportExit(group, container, process, exit)
+    : finishExit(group, container, process, 'lost');
+  report.catch((error: unknown) => container.log.error('exit could not be reported', { error: messageOf(error) }));
+}
+
+/** A handle, if the pid is still that process (also as a zombie, whose status can be read). */
+function liveHandle(process: ManagedProcess): number | undefined {
+  const { pid, startTicks } = process.record;
+  let pidfd: number;
+  try {
+    pidfd = openPidfd(pid);
+  } catch (error) {
+    if (BoxshipError.is(error, 'notFound')) return undefined;
+    throw error;
+  }
+  if (processStat(pid)?.startTicks === startTicks) return pidfd;
+  closeSync(pidfd);
+  return undefined;
+}
+
+async function adoptStdio(group: Group, container: Container, process: ManagedProcess): Promise<void> {
+  const { namespace, socketDirectory } = group.options;
+  const { record } = process;
+  try {
+    process.stdio = await ProcessStdio.adopt(record.stdio, container.stdioContext(record, namespace, socketDirectory));
+  } catch (error) {
+    // the process lives on without it; for a terminal the kernel has hung up
+    container.log.error('input and output of a process were lost with the predecessor', {
+      exec: process.execId,
+      error: messageOf(error),
+    });
+  }
+}
+
+async function adoptExec(group: Group, container: Container, exec: ManagedProcess): Promise<void> {
+  const { record } = exec;
+  if (record.phase === 'starting') {
+    // its Start was never answered; the runtime writes the pid when the process exists
+    record.pid = pidFrom(join(container.bundle, `exec-${exec.execId}.pid`));
+    record.startTicks = processStat(record.pid)?.startTicks ?? 0;
+    record.phase = record.pid > 0 ? 'running' : 'creating';
+    container.save();
+  }
+  if (record.phase !== 'creating') await adoptProcess(group, container, exec);
+}
+
+function pidFrom(path: string): number {
+  try {
+    return Number(readFileSync(path, 'latin1').trim()) || 0;
+  } catch {
+    return 0; // not written: the exec had not come so far
+  }
+}
+
+function watchMemory(group: Group, container: Container): void {
+  const { cgroups, init } = container;
+  if (cgroups === undefined || init.pidfd === undefined) return;
+  container.reportedOomKills = oomKillCount(cgroups);
+  try {
+    container.oomWatch = watchOom(cgroups, () => reportOom(group, container));
+  } catch (error) {
+    container.log.debug('no notice of memory kills', { error });
+  }
+}
