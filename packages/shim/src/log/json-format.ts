@@ -64,7 +64,7 @@ export class JsonFormat implements LogFormat {
 
   encode(out: Buffer, start: number, piece: LogPiece): number {
     let at = start + prefix.copy(out, start);
-    at = escape(out, at, piece.bytes, piece.from, piece.to);
+    at = escapeText(out, at, piece.bytes, piece.from, piece.to);
     if (piece.isLineEnd) at += newlineText.copy(out, at);
     const suffix = this.#suffixes[piece.stream];
     return at + suffix.copy(out, at);
@@ -75,7 +75,7 @@ export class JsonFormat implements LogFormat {
   }
 }
 
-function escape(out: Buffer, start: number, bytes: Buffer, from: number, to: number): number {
+function escapeText(out: Buffer, start: number, bytes: Buffer, from: number, to: number): number {
   let at = start;
   for (let i = from; i < to; i++) {
     const byte = bytes[i] as number;

@@ -72,7 +72,7 @@ export function taskService({ group, onShutdown }: TaskServiceOptions): ServiceH
   };
 }
 
-const done = (_: void): Record<string, never> => ({});
+const done = (_: unknown): Record<string, never> => ({});
 
 function stateOf(id: string, bundle: string, process: ManagedProcess, init: ManagedProcess): shimTask.StateResponse {
   const { stdio } = process.record;

@@ -1,0 +1,287 @@
+/** `kill -9` of the shim costs nothing. The test plays containerd: it holds a pidfd of each init and a duplicate of terminals. */
+import { closeSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { sleep } from '@boxship/base';
+import {
+  duplicateFrom,
+  exitCodeOf,
+  exitStatusOfPidfd,
+  makeFifo,
+  openFifo,
+  openPidfd,
+  processStat,
+  readNow,
+  writeNow,
+} from '@boxship/linux';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Harness, kill, readJsonLog } from './harness.ts';
+
+let h: Harness;
+const fds: number[] = [];
+beforeEach(async () => {
+  h = await Harness.start();
+});
+afterEach(async () => {
+  for (const fd of fds.splice(0)) closeSync(fd);
+  await h[Symbol.asyncDispose]();
+});
+
+const tick = (log: string) => [
+  'sh',
+  '-c',
+  `i=0; while [ $i -lt 100000 ]; do echo t$i; i=$((i+1)); usleep 20000; done`,
+  log,
+];
+
+async function killShim(): Promise<void> {
+  const { shimPid } = h;
+  kill(shimPid);
+  await h.client.closed;
+  await h.until(() => processStat(shimPid) === undefined || processStat(shimPid)?.state === 'Z');
+}
+
+/** What containerd does for a container that ended while no shim was there. */
+function recordExit(bundle: string, pid: number, pidfd: number, startTicks: number): void {
+  const status = exitStatusOfPidfd(pidfd, pid);
+  if (status === undefined) throw new Error('no exit status');
+  const exit = {
+    pid,
+    startTicks,
+    exitStatus: exitCodeOf(status),
+    exitedAt: String(BigInt(Date.now()) * 1_000_000n),
+    oom: false,
+  };
+  writeFileSync(join(bundle, 'exit.json'), JSON.stringify(exit));
+}
+
+function ticks(path: string): number[] {
+  return readJsonLog(path).map((r) => Number(r.log.slice(1)));
+}
+
+describe('kill -9 of the shim', () => {
+  it('20 ticking containers: none dies, no tick is missing, ten times over', async () => {
+    const all = await Promise.all(
+      Array.from({ length: 20 }, async (_, i) => {
+        const log = join(h.root, `t${i}.log`);
+        return { log, ...(await h.run1(tick(log), { stdout: h.logUri(log) })) };
+      }),
+    );
+    for (let round = 0; round < 10; round++) {
+      await sleep(Math.random() * 150);
+      await killShim();
+      await h.startShim();
+    }
+    for (const { id, pid, log } of all) {
+      expect(await h.task.state({ id, execId: '' })).toMatchObject({ pid, status: 2 });
+      const before = ticks(log).length;
+      await h.until(() => ticks(log).length > before + 2);
+    }
+    const codes = await Promise.all(
+      all.map(async ({ id }, i) => {
+        await h.task.kill({ id, execId: '', signal: i % 2 === 0 ? 9 : 15, all: false });
+        if (i % 2 === 1) await h.task.kill({ id, execId: '', signal: 9, all: false });
+        return await h.wait(id);
+      }),
+    );
+    expect(codes).toEqual(all.map(() => 137));
+    for (const { id, log } of all) {
+      const seen = ticks(log);
+      expect(seen).toEqual(seen.map((_, i) => i));
+      await h.task.delete({ id, execId: '' });
+    }
+  }, 90_000);
+
+  it('codes of containers that end afterwards, and in the gap, are the real ones', async () => {
+    const script = (code: number) => [
+      'sh',
+      '-c',
+      `read x; echo last; ${code > 128 ? `kill -${code - 128} $$; sleep 1` : `exit ${code}`}`,
+    ];
+    const codes = [0, 1, 42, 255];
+    const make = async (code: number, name: string) => {
+      const stdin = join(h.root, `${name}${code}`);
+      makeFifo(stdin);
+      const log = join(h.root, `${name}${code}.log`);
+      const created = await h.run1(script(code), { stdin, stdout: h.logUri(log) });
+      // held as containerd does: a pipe that nobody has open loses its content
+      const input = openFifo(join(created.bundle, 'init.stdin'), { access: 'write' });
+      const pidfd = openPidfd(created.pid);
+      fds.push(input, pidfd);
+      for (const name of ['init.stdout', 'init.stderr'])
+        fds.push(openFifo(join(created.bundle, name), { access: 'read' }));
+      return { ...created, code, stdin, log, input, pidfd, ticks: processStat(created.pid)?.startTicks ?? 0 };
+    };
+    const inGap = await Promise.all(codes.map((c) => make(c, 'gap')));
+    const after = await Promise.all(codes.map((c) => make(c, 'after')));
+    await killShim();
+    for (const c of inGap) writeNow(c.input, Buffer.from('\n'));
+    await h.until(() => inGap.every((c) => exitStatusOfPidfd(c.pidfd, c.pid) !== undefined));
+    for (const c of inGap) recordExit(c.bundle, c.pid, c.pidfd, c.ticks);
+    await h.startShim();
+    for (const c of after) {
+      const client = openFifo(c.stdin, { access: 'write' });
+      writeNow(client, Buffer.from('\n'));
+      closeSync(client);
+    }
+    for (const c of [...inGap, ...after]) {
+      expect(await h.wait(c.id)).toBe(c.code);
+      expect(readJsonLog(c.log).map((r) => r.log)).toEqual(['last\n']);
+      const exit = h.events.findLast((e) => e.topic === '/tasks/exit' && e.value['containerId'] === c.id);
+      expect(exit?.value).toMatchObject({ exitStatus: c.code, pid: c.pid });
+      await h.task.delete({ id: c.id, execId: '' });
+    }
+  });
+
+  it('a container of which nobody knows the end is reported as lost, not as running', async () => {
+    const { id, pid, bundle } = await h.run1(['sleep', '100']);
+    await killShim();
+    process.kill(pid, 'SIGKILL');
+    await h.until(() => processStat(pid) === undefined);
+    await h.startShim();
+    expect(await h.wait(id)).toBe(255);
+    expect(JSON.parse(readFileSync(join(bundle, 'exit.json'), 'utf8'))).toMatchObject({ isLost: true });
+    await h.task.delete({ id, execId: '' });
+  });
+
+  it('an unfinished line is continued, not cut', async () => {
+    const log = join(h.root, 'line.log');
+    const stdin = join(h.root, 'line.in');
+    makeFifo(stdin);
+    const { id, bundle } = await h.run1(['sh', '-c', 'printf begin; read x; echo end'], {
+      stdin,
+      stdout: h.logUri(log),
+    });
+    fds.push(openFifo(join(bundle, 'init.stdin'), { access: 'write' }));
+    await h.until(() => readFileSync(join(bundle, 'init.spool.stdout'), 'utf8') === 'begin');
+    await killShim();
+    await h.startShim();
+    const client = openFifo(stdin, { access: 'write' });
+    writeNow(client, Buffer.from('\n'));
+    closeSync(client);
+    expect(await h.wait(id)).toBe(0);
+    expect(readJsonLog(log).map((r) => r.log)).toEqual(['beginend\n']);
+    await h.task.delete({ id, execId: '' });
+  });
+
+  it('a burst larger than any pipe, written while no shim is there, blocks and arrives whole', async () => {
+    const log = join(h.root, 'burst.log');
+    const { id, pid } = await h.run1(['sh', '-c', 'sleep 0.5; seq 1 500000'], { stdout: h.logUri(log) });
+    await killShim();
+    await sleep(800);
+    expect(processStat(pid)?.state).not.toBe('Z');
+    await h.startShim();
+    expect(await h.wait(id)).toBe(0);
+    const lines = readJsonLog(log).map((r) => Number(r.log));
+    expect(lines.length).toBe(500_000);
+    expect(lines.every((n, i) => n === i + 1)).toBe(true);
+    await h.task.delete({ id, execId: '' });
+  });
+
+  it('a terminal is taken back from its second holder', async () => {
+    const [stdin, stdout] = ['ti', 'to'].map((n) => join(h.root, n)) as [string, string];
+    makeFifo(stdin);
+    makeFifo(stdout);
+    const out = openFifo(stdout, { access: 'read-write' });
+    const into = openFifo(stdin, { access: 'read-write' });
+    fds.push(out, into);
+    const { id, bundle } = await h.run1(['sh'], { terminal: true, stdin, stdout });
+    const { holderPid, fd } = JSON.parse(readFileSync(join(bundle, 'console.json'), 'utf8')) as {
+      holderPid: number;
+      fd: number;
+    };
+    const shim = openPidfd(holderPid);
+    const master = duplicateFrom(shim, fd);
+    fds.push(shim, master);
+    await killShim();
+    writeFileSync(join(bundle, 'console-held.json'), JSON.stringify({ pid: process.pid, fd: master }));
+    await h.startShim();
+    expect((await h.task.state({ id, execId: '' })).status).toBe(2);
+    writeNow(into, Buffer.from('echo a$((1+1))b\r'));
+    let text = '';
+    const buffer = Buffer.alloc(4096);
+    await h.until(() => {
+      const n = readNow(out, buffer);
+      if (n > 0) text += buffer.toString('utf8', 0, n);
+      return text.includes('a2b');
+    });
+    await h.task.resizePty({ id, execId: '', width: 99, height: 33 });
+    writeNow(into, Buffer.from('stty size; exit 7\r'));
+    expect(await h.wait(id)).toBe(7);
+    await h.task.delete({ id, execId: '' });
+  });
+
+  it('live execs go on, with their codes; attach sockets are there again; pause is seen', async () => {
+    const attach = join(h.root, 'attach.sock');
+    const { id } = await h.run1(['sh', '-c', 'while :; do echo x; usleep 50000; done'], {
+      stdout: h.logUri(join(h.root, 'l.log'), { attach }),
+    });
+    const paused = await h.run1(['sleep', '100']);
+    await h.task.pause({ id: paused.id });
+    const log = join(h.root, 'e.log');
+    const flag = join(h.rootfs, 'tmp', 'flag');
+    const execId = await h.exec(
+      id,
+      ['sh', '-c', 'while [ ! -e /tmp/flag ]; do usleep 10000; done; echo over; exit 5'],
+      { stdout: h.logUri(log) },
+    );
+    await h.task.start({ id, execId });
+    await killShim();
+    await h.startShim();
+    expect((await h.task.state({ id: paused.id, execId: '' })).status).toBe(4);
+    await h.task.resume({ id: paused.id });
+    const socket = connect({ path: attach });
+    await new Promise((resolve) => socket.once('data', resolve));
+    socket.destroy();
+    writeFileSync(flag, '');
+    expect(await h.wait(id, execId)).toBe(5);
+    expect(readJsonLog(log).map((r) => r.log)).toEqual(['over\n']);
+    await h.task.delete({ id, execId });
+    for (const each of [id, paused.id]) {
+      await h.task.kill({ id: each, execId: '', signal: 9, all: false });
+      expect(await h.wait(each)).toBe(137);
+      await h.task.delete({ id: each, execId: '' });
+    }
+  });
+});
+
+describe('a shim that dies in the middle of a verb', () => {
+  const cases = [
+    ['start.mounts-made', 'create'],
+    ['start.runc-created', 'create'],
+    ['start.state-starting', 'start'],
+    ['start.runc-started', 'start'],
+    ['rm.task-deleted', 'delete'],
+  ] as const;
+  for (const [point, verb] of cases) {
+    it(`at ${point}: the retry succeeds and nothing is left`, async () => {
+      await h[Symbol.asyncDispose]();
+      h = await Harness.start({ environment: { BOXSHIP_TEST: '1', BOXSHIP_FP: `${point}=kill` } });
+      const id = h.newId();
+      const run = async () => {
+        const { pid } = await h.create(['sleep', '100'], { id });
+        const pidfd = openPidfd(pid);
+        fds.push(pidfd);
+        await h.task.start({ id, execId: '' });
+        await h.task.kill({ id, execId: '', signal: 9, all: false });
+        expect(await h.wait(id)).toBe(137);
+        await h.task.delete({ id, execId: '' });
+      };
+      await expect(run()).rejects.toMatchObject({ kind: 'unavailable' });
+      delete h.environment['BOXSHIP_FP'];
+      await h.startShim();
+      if (verb === 'create') {
+        await expect(h.task.state({ id, execId: '' })).rejects.toMatchObject({ kind: 'notFound' });
+        await run();
+      } else {
+        if (verb === 'start' && (await h.task.state({ id, execId: '' })).status === 1)
+          await h.task.start({ id, execId: '' });
+        if (verb === 'start') await h.task.kill({ id, execId: '', signal: 9, all: false });
+        expect(await h.wait(id)).toBe(137);
+        await h.task.delete({ id, execId: '' });
+      }
+      expect(existsSync(join(h.bundles, id, 'shim.json'))).toBe(false);
+      expect(existsSync(join(h.root, 'runc/test', id))).toBe(false);
+    });
+  }
+});
