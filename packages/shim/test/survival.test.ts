@@ -93,11 +93,7 @@ describe('kill -9 of the shim', () => {
   }, 90_000);
 
   it('codes of containers that end afterwards, and in the gap, are the real ones', async () => {
-    const script = (code: number) => [
-      'sh',
-      '-c',
-      `read x; echo last; ${code > 128 ? `kill -${code - 128} $$; sleep 1` : `exit ${code}`}`,
-    ];
+    const script = (code: number) => ['sh', '-c', `read x; echo last; exit ${code}`];
     const codes = [0, 1, 42, 255];
     const make = async (code: number, name: string) => {
       const stdin = join(h.root, `${name}${code}`);
