@@ -1,0 +1,302 @@
+/**
+ * The settings of a daemon: dockerd's flags and the same keys in daemon.json, parsed once into a frozen object. A key given
+ * both ways is an error, as with dockerd; flags that have no meaning here are accepted and reported.
+ */
+import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { BoxshipError, type LogLevel } from '@boxship/base';
+
+export interface DaemonConfig {
+  readonly hosts: readonly string[];
+  readonly dataRoot: string;
+  readonly execRoot: string;
+  readonly pidfile: string;
+  readonly containerdAddress: string;
+  readonly containerdNamespace: string;
+  /** Socket of boxship-networkd; empty: none, then only `--network none` and `host` work. */
+  readonly networkAddress: string;
+  /** Program named in logging URIs. */
+  readonly loggerPath: string;
+  readonly snapshotter: string;
+  /** containerd's name of the runtime that runs containers. */
+  readonly containerdRuntime: string;
+  /** OCI runtimes by Docker's name. */
+  readonly runtimes: Readonly<Record<string, string>>;
+  readonly defaultRuntime: string;
+  readonly insecureRegistries: readonly string[];
+  readonly registryMirrors: readonly string[];
+  readonly logDriver: string;
+  readonly logOptions: Readonly<Record<string, string>>;
+  readonly dns: readonly string[];
+  readonly dnsOptions: readonly string[];
+  readonly dnsSearch: readonly string[];
+  readonly labels: readonly string[];
+  readonly defaultShmSize: number;
+  readonly defaultUlimits: Readonly<Record<string, { readonly soft: number; readonly hard: number }>>;
+  readonly cgroupParent: string;
+  readonly initPath: string;
+  readonly isInitDefault: boolean;
+  readonly isNoNewPrivileges: boolean;
+  /** 'builtin', 'unconfined' or a file. */
+  readonly seccompProfile: string;
+  readonly isLiveRestore: boolean;
+  readonly isDebug: boolean;
+  readonly logLevel: LogLevel;
+  readonly group: string;
+  readonly shutdownTimeoutSeconds: number;
+  /** Things the operator should know, logged at start. */
+  readonly warnings: readonly string[];
+}
+
+const flag = {
+  host: { type: 'string', short: 'H', multiple: true },
+  'data-root': { type: 'string' },
+  graph: { type: 'string', short: 'g' },
+  'exec-root': { type: 'string' },
+  pidfile: { type: 'string', short: 'p' },
+  'config-file': { type: 'string' },
+  containerd: { type: 'string' },
+  'containerd-namespace': { type: 'string' },
+  'network-address': { type: 'string' },
+  logger: { type: 'string' },
+  'containerd-runtime': { type: 'string' },
+  'storage-driver': { type: 'string', short: 's' },
+  'default-runtime': { type: 'string' },
+  'add-runtime': { type: 'string', multiple: true },
+  'insecure-registry': { type: 'string', multiple: true },
+  'registry-mirror': { type: 'string', multiple: true },
+  'log-driver': { type: 'string' },
+  'log-opt': { type: 'string', multiple: true },
+  dns: { type: 'string', multiple: true },
+  'dns-opt': { type: 'string', multiple: true },
+  'dns-search': { type: 'string', multiple: true },
+  label: { type: 'string', multiple: true },
+  'default-shm-size': { type: 'string' },
+  'default-ulimit': { type: 'string', multiple: true },
+  'cgroup-parent': { type: 'string' },
+  'init-path': { type: 'string' },
+  init: { type: 'boolean' },
+  'no-new-privileges': { type: 'boolean' },
+  'seccomp-profile': { type: 'string' },
+  'live-restore': { type: 'boolean' },
+  debug: { type: 'boolean', short: 'D' },
+  'log-level': { type: 'string', short: 'l' },
+  group: { type: 'string', short: 'G' },
+  'shutdown-timeout': { type: 'string' },
+  validate: { type: 'boolean' },
+  // read by the network service, which the engine starts with them
+  bip: { type: 'string' },
+  mtu: { type: 'string' },
+  'default-address-pool': { type: 'string', multiple: true },
+  bridge: { type: 'string', short: 'b' },
+  'fixed-cidr': { type: 'string' },
+  'default-gateway': { type: 'string' },
+  iptables: { type: 'boolean' },
+  ip6tables: { type: 'boolean' },
+  'ip-forward': { type: 'boolean' },
+  'ip-masq': { type: 'boolean' },
+  icc: { type: 'boolean' },
+  ip: { type: 'string' },
+  ipv6: { type: 'boolean' },
+  'userland-proxy': { type: 'boolean' },
+  'userland-proxy-path': { type: 'string' },
+  // accepted for the sake of scripts
+  experimental: { type: 'boolean' },
+  'storage-opt': { type: 'string', multiple: true },
+  'exec-opt': { type: 'string', multiple: true },
+  'max-concurrent-downloads': { type: 'string' },
+  'max-concurrent-uploads': { type: 'string' },
+  'oom-score-adjust': { type: 'string' },
+  'selinux-enabled': { type: 'boolean' },
+  'userns-remap': { type: 'string' },
+  'metrics-addr': { type: 'string' },
+  'raw-logs': { type: 'boolean' },
+  rootless: { type: 'boolean' },
+} as const;
+
+const withoutMeaning = new Set([
+  'experimental',
+  'storage-opt',
+  'exec-opt',
+  'max-concurrent-downloads',
+  'max-concurrent-uploads',
+  'oom-score-adjust',
+  'selinux-enabled',
+  'userland-proxy-path',
+  'metrics-addr',
+  'raw-logs',
+  'rootless',
+]);
+
+/** daemon.json uses plurals for lists. */
+const fileKeys: Readonly<Record<string, string>> = {
+  hosts: 'host',
+  labels: 'label',
+  'insecure-registries': 'insecure-registry',
+  'registry-mirrors': 'registry-mirror',
+  'dns-opts': 'dns-opt',
+  'log-opts': 'log-opt',
+  'default-ulimits': 'default-ulimit',
+  'default-address-pools': 'default-address-pool',
+  runtimes: 'add-runtime',
+  'exec-opts': 'exec-opt',
+  'storage-opts': 'storage-opt',
+};
+
+type Settings = Record<string, unknown>;
+
+/** @throws invalidArgument naming the flag or key */
+export function parseDaemonConfig(argv: readonly string[], defaults: { readonly loggerPath: string }): DaemonConfig {
+  const flags = parseFlags(argv);
+  const path = text(flags['config-file'], '/etc/docker/daemon.json');
+  const file = readFile(path, flags['config-file'] !== undefined);
+  for (const key of Object.keys(file))
+    if (flags[key] !== undefined)
+      throw new BoxshipError(
+        'invalidArgument',
+        `the following directives are specified both as a flag and in the configuration file: ${key}`,
+      );
+  return build({ ...file, ...flags }, defaults);
+}
+
+function parseFlags(argv: readonly string[]): Settings {
+  // Go's flags write booleans as --flag=false; parseArgs knows only --no-flag
+  const args = argv.map((arg) => {
+    const [, name = '', value] = /^--([a-z0-9-]+)=(.*)$/.exec(arg) ?? [];
+    const isBoolean = (flag as Record<string, { type: string }>)[name]?.type === 'boolean';
+    if (!isBoolean || value === undefined) return arg;
+    return /^(1|t|true)$/i.test(value) ? `--${name}` : `--no-${name}`;
+  });
+  try {
+    const { values } = parseArgs({ args, options: flag, allowNegative: true, strict: true });
+    return { ...values };
+  } catch (error) {
+    throw new BoxshipError('invalidArgument', (error as Error).message, { cause: error });
+  }
+}
+
+function readFile(path: string, isRequired: boolean): Settings {
+  let content: string;
+  try {
+    content = readFileSync(path, 'utf8');
+  } catch (error) {
+    if (!isRequired && (error as NodeJS.ErrnoException).code === 'ENOENT') return {};
+    throw new BoxshipError('invalidArgument', `unable to read the configuration file ${path}`, { cause: error });
+  }
+  let parsed: unknown;
+  try {
+    parsed = content.trim() === '' ? {} : JSON.parse(content);
+  } catch (error) {
+    throw new BoxshipError(
+      'invalidArgument',
+      `unable to configure the Docker daemon with file ${path}: ${(error as Error).message}`,
+    );
+  }
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed))
+    throw new BoxshipError('invalidArgument', `${path}: the configuration must be an object`);
+  const settings: Settings = {};
+  for (const [key, value] of Object.entries(parsed)) settings[fileKeys[key] ?? key] = value;
+  return settings;
+}
+
+const text = (value: unknown, fallback: string): string => (typeof value === 'string' ? value : fallback);
+const list = (value: unknown): string[] => (Array.isArray(value) ? value.map(String) : []);
+const yes = (value: unknown): boolean => value === true;
+
+function pairs(value: unknown): Record<string, string> {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value))
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, String(item)]));
+  return Object.fromEntries(list(value).map((item) => item.split(/=(.*)/s).slice(0, 2) as [string, string]));
+}
+
+function runtimesOf(value: unknown): Record<string, string> {
+  const runtimes: Record<string, string> = { runc: 'runc' };
+  if (Array.isArray(value)) return { ...runtimes, ...pairs(value) };
+  if (typeof value === 'object' && value !== null)
+    for (const [name, entry] of Object.entries(value)) {
+      const path = (entry as { path?: unknown }).path;
+      if (typeof path === 'string') runtimes[name] = path;
+    }
+  return runtimes;
+}
+
+function ulimitsOf(value: unknown): Record<string, { soft: number; hard: number }> {
+  const result: Record<string, { soft: number; hard: number }> = {};
+  if (Array.isArray(value))
+    for (const item of value) {
+      const [, name, soft, hard] = /^([a-z]+)=(-?\d+)(?::(-?\d+))?$/.exec(String(item)) ?? [];
+      if (name === undefined) throw new BoxshipError('invalidArgument', `invalid ulimit argument: ${item}`);
+      result[name] = { soft: Number(soft), hard: Number(hard ?? soft) };
+    }
+  else if (typeof value === 'object' && value !== null)
+    for (const [name, entry] of Object.entries(value)) {
+      const { Soft = -1, Hard = -1 } = entry as { Soft?: number; Hard?: number };
+      result[name] = { soft: Soft, hard: Hard };
+    }
+  return result;
+}
+
+const levels: Readonly<Record<string, LogLevel>> = {
+  debug: 'debug',
+  info: 'info',
+  warn: 'warn',
+  error: 'error',
+  fatal: 'fatal',
+};
+
+function build(settings: Settings, defaults: { readonly loggerPath: string }): DaemonConfig {
+  const warnings: string[] = [];
+  for (const key of Object.keys(settings)) {
+    if (withoutMeaning.has(key)) warnings.push(`setting "${key}" has no effect here`);
+    else if (!Object.hasOwn(flag, key)) warnings.push(`unknown setting "${key}" in the configuration file is ignored`);
+  }
+  if (settings['userns-remap'] !== undefined && settings['userns-remap'] !== '')
+    throw new BoxshipError('unimplemented', 'userns-remap is not supported: remove it from the settings');
+  const hosts = list(settings['host']);
+  for (const host of hosts)
+    if (!/^(unix|tcp|fd):\/\//.test(host))
+      throw new BoxshipError('invalidArgument', `invalid host "${host}": use unix:///path or tcp://address:port`);
+  const driver = text(settings['storage-driver'], '');
+  const runtimes = runtimesOf(settings['add-runtime']);
+  const defaultRuntime = text(settings['default-runtime'], 'runc');
+  if (runtimes[defaultRuntime] === undefined)
+    throw new BoxshipError('invalidArgument', `specified default runtime '${defaultRuntime}' does not exist`);
+  const level = text(settings['log-level'], yes(settings['debug']) ? 'debug' : 'info');
+  const logLevel = levels[level];
+  if (logLevel === undefined) throw new BoxshipError('invalidArgument', `invalid log level: ${level}`);
+  return Object.freeze({
+    hosts: hosts.length === 0 ? ['unix:///var/run/docker.sock'] : hosts,
+    dataRoot: text(settings['data-root'], text(settings['graph'], '/var/lib/boxship')),
+    execRoot: text(settings['exec-root'], '/run/boxship'),
+    pidfile: text(settings['pidfile'], ''),
+    containerdAddress: text(settings['containerd'], '/run/boxship/containerd/containerd.sock'),
+    containerdNamespace: text(settings['containerd-namespace'], 'moby'),
+    networkAddress: text(settings['network-address'], ''),
+    loggerPath: text(settings['logger'], defaults.loggerPath),
+    snapshotter: { '': 'overlayfs', overlay2: 'overlayfs', vfs: 'native' }[driver] ?? driver,
+    containerdRuntime: text(settings['containerd-runtime'], 'io.containerd.runc.v2'),
+    runtimes,
+    defaultRuntime,
+    insecureRegistries: list(settings['insecure-registry']),
+    registryMirrors: list(settings['registry-mirror']),
+    logDriver: text(settings['log-driver'], 'json-file'),
+    logOptions: pairs(settings['log-opt']),
+    dns: list(settings['dns']),
+    dnsOptions: list(settings['dns-opt']),
+    dnsSearch: list(settings['dns-search']),
+    labels: list(settings['label']),
+    defaultShmSize: Number(settings['default-shm-size'] ?? 64 * 1024 * 1024),
+    defaultUlimits: ulimitsOf(settings['default-ulimit']),
+    cgroupParent: text(settings['cgroup-parent'], ''),
+    initPath: text(settings['init-path'], ''),
+    isInitDefault: yes(settings['init']),
+    isNoNewPrivileges: yes(settings['no-new-privileges']),
+    seccompProfile: text(settings['seccomp-profile'], 'builtin'),
+    isLiveRestore: yes(settings['live-restore']),
+    isDebug: yes(settings['debug']),
+    logLevel,
+    group: text(settings['group'], 'docker'),
+    shutdownTimeoutSeconds: Number(settings['shutdown-timeout'] ?? 15),
+    warnings,
+  });
+}

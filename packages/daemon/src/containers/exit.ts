@@ -1,0 +1,111 @@
+/**
+ * The end of a run: what is known of it is written, the run's resources are given back, those who wait are told, and the
+ * restart policy has its say. Called for the exit event and, with the same facts, by reconciliation.
+ */
+import { BoxshipError, sleep } from '@boxship/base';
+import { parseTimeMs } from '../clock.ts';
+import { publishEndpointEvents } from '../networks/events.ts';
+import type { Parts } from '../parts.ts';
+import { removeRunFiles } from './files.ts';
+import { type Container, eventAttributes } from './model.ts';
+import { removeInTurn } from './removal.ts';
+import { nextDelayMs, shouldRestart } from './restart-policy.ts';
+import { launch } from './start.ts';
+import { deleteTask } from './task.ts';
+import { publishVolumeEvents } from './volume-mounts.ts';
+
+export interface TaskEnd {
+  readonly exitCode: number;
+  /** RFC 3339. */
+  readonly finishedAt: string;
+  /** Set when the truth was lost. */
+  readonly error?: string;
+  /** Init pid of the run that ended; another run's end is ignored. */
+  readonly pid?: number;
+}
+
+export async function handleExit(parts: Parts, container: Container, end: TaskEnd): Promise<void> {
+  using _turn = await parts.mutex.acquire(container.id);
+  const { record } = container;
+  if (!record.state.Running || record.state.Restarting) return; // handled already
+  if (end.pid !== undefined && end.pid !== 0 && record.state.Pid !== end.pid) return;
+  container.hasTaskExited = true;
+  container.healthMonitor?.abort();
+  container.stdin?.close();
+  container.stdin = undefined;
+  await giveBack(parts, container);
+  const { exitCode } = end;
+  const ranMs = parseTimeMs(end.finishedAt) - parseTimeMs(record.state.StartedAt);
+  const willRestart = shouldRestart(record, exitCode) && !parts.stopping.aborted;
+  record.state = {
+    ...record.state,
+    Status: willRestart ? 'restarting' : 'exited',
+    Running: willRestart,
+    Restarting: willRestart,
+    Paused: false,
+    OOMKilled: container.hasOomEvent,
+    Pid: 0,
+    ExitCode: exitCode,
+    Error: end.error ?? '',
+    FinishedAt: end.finishedAt,
+  };
+  if (willRestart) record.restartCount++;
+  parts.containers.save(container);
+  parts.events.publish('container', 'die', container.id, {
+    ...eventAttributes(record),
+    execDuration: String(Math.max(0, Math.floor(ranMs / 1000))),
+    exitCode: String(exitCode),
+  });
+  container.waiters.exited({ exitCode, ...(end.error === undefined ? {} : { error: end.error }) });
+  if (willRestart) scheduleRestart(parts, container, ranMs);
+  else if (record.hostConfig.AutoRemove)
+    await removeInTurn(parts, container, { removeVolumes: true }).catch((error: unknown) =>
+      parts.log.error('container could not be removed after its end', { container: container.id, error }),
+    );
+}
+
+/** Task, sandbox and run files. What fails here is repeated at the next start of the daemon. */
+async function giveBack(parts: Parts, container: Container): Promise<void> {
+  const { record, id } = container;
+  const { sandbox } = record;
+  const report = (what: string) => (error: unknown) =>
+    parts.log.error(`${what} was not given back`, { container: id, error });
+  await Promise.all([
+    deleteTask(parts, container).catch(report('task')),
+    sandbox === undefined ? undefined : parts.network?.removeSandbox(id).catch(report('sandbox')),
+  ]);
+  record.sandbox = undefined;
+  if (sandbox !== undefined) publishEndpointEvents(parts, id, sandbox.endpoints, 'disconnect');
+  publishVolumeEvents(parts, container, 'unmount');
+  removeRunFiles(parts.config, id);
+}
+
+function scheduleRestart(parts: Parts, container: Container, ranMs: number): void {
+  container.restartDelayMs = nextDelayMs(container.restartDelayMs, ranMs);
+  const pending = new AbortController();
+  container.pendingRestart = pending;
+  const signal = AbortSignal.any([pending.signal, parts.stopping]);
+  restartLater(parts, container, signal).catch((error: unknown) => {
+    if (signal.aborted) return;
+    parts.log.warn('restart failed', { container: container.id, error });
+  });
+}
+
+async function restartLater(parts: Parts, container: Container, signal: AbortSignal): Promise<void> {
+  await sleep(container.restartDelayMs, signal);
+  using _turn = await parts.mutex.acquire(container.id);
+  if (signal.aborted || !container.record.state.Restarting) return;
+  container.pendingRestart = undefined;
+  try {
+    await launch(parts, container);
+  } catch (error) {
+    // a restart that cannot start is tried again like one that ended at once
+    const { record } = container;
+    if (!shouldRestart(record, record.state.ExitCode) || record.phase === 'removing') throw error;
+    record.restartCount++;
+    record.state = { ...record.state, Status: 'restarting', Running: true, Restarting: true };
+    parts.containers.save(container);
+    scheduleRestart(parts, container, 0);
+    throw BoxshipError.from(error);
+  }
+}

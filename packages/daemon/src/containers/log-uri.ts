@@ -1,0 +1,44 @@
+/**
+ * Where a process's output goes, as containerd's logging URI: the shim runs (or is) the logger named there, which writes the
+ * log file and offers the attach socket. The daemon itself is never in the path of the bytes.
+ */
+import type { DaemonConfig } from '../config.ts';
+import { containerFiles } from './files.ts';
+import type { ContainerRecord } from './model.ts';
+
+export function containerLogUri(config: DaemonConfig, record: ContainerRecord): string {
+  const { Type: driver, Config: options } = record.hostConfig.LogConfig;
+  const parameters = new URLSearchParams({ driver, attach: containerFiles(config, record.id).attachSocket });
+  if (driver === 'json-file') {
+    parameters.set('path', record.logPath);
+    for (const name of ['max-size', 'max-file'] as const) {
+      const value = options[name];
+      if (value !== undefined) parameters.set(name, value);
+    }
+    const attributes = logAttributes(record, options);
+    if (Object.keys(attributes).length > 0) parameters.set('labels', JSON.stringify(attributes));
+  } else if (driver === 'local')
+    parameters.set('path', `${containerFiles(config, record.id).directory}/local-logs/container.log`);
+  return `binary://${config.loggerPath}?${parameters}`;
+}
+
+export function execLogUri(config: DaemonConfig, attachSocket: string): string {
+  return `binary://${config.loggerPath}?${new URLSearchParams({ driver: 'none', attach: attachSocket })}`;
+}
+
+/** Log options `labels`, `env` and `tag` add fields to each line. */
+function logAttributes(record: ContainerRecord, options: Readonly<Record<string, string>>): Record<string, string> {
+  const attributes: Record<string, string> = {};
+  const wanted = (name: string) => (options[name] ?? '').split(',').filter((item) => item !== '');
+  for (const label of wanted('labels')) {
+    const value = record.config.Labels[label];
+    if (value !== undefined) attributes[label] = value;
+  }
+  const env = new Map((record.config.Env ?? []).map((entry) => entry.split(/=(.*)/s, 2) as [string, string]));
+  for (const name of wanted('env')) {
+    const value = env.get(name);
+    if (value !== undefined) attributes[name] = value;
+  }
+  if (options['tag'] !== undefined) attributes['tag'] = options['tag'];
+  return attributes;
+}

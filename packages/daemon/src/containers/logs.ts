@@ -1,0 +1,87 @@
+/** `logs`: entries of the log file, selected, decorated and framed for a client. */
+
+import { once } from 'node:events';
+import type { Writable } from 'node:stream';
+import { BoxshipError } from '@boxship/base';
+import { encodeFrame, streamTypes } from '@boxship/engine-api';
+import { parseTimeNs } from '../clock.ts';
+import type { Parts } from '../parts.ts';
+import { follow, type LogEntry, logFiles, readTail, readWhole } from './log-file.ts';
+import { type Container, isTaskAlive } from './model.ts';
+
+export interface LogsOptions {
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+  readonly isFramed: boolean;
+  readonly isFollowing?: boolean;
+  /** Entries; undefined: all. */
+  readonly tail?: number | undefined;
+  /** Nanoseconds since 1970. */
+  readonly since?: bigint | undefined;
+  readonly until?: bigint | undefined;
+  readonly hasTimestamps?: boolean;
+  readonly hasDetails?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/** @throws unimplemented when the log driver cannot be read */
+export function checkReadable(container: Container): void {
+  const type = container.record.hostConfig.LogConfig.Type;
+  if (type !== 'json-file')
+    throw new BoxshipError('unimplemented', 'configured logging driver does not support reading');
+}
+
+export async function writeLogs(
+  parts: Parts,
+  container: Container,
+  target: Writable,
+  options: LogsOptions,
+): Promise<void> {
+  checkReadable(container);
+  for await (const entry of entriesOf(parts, container, options)) {
+    if (options.until !== undefined && parseTimeNs(entry.time) > options.until) return;
+    if (entry.stream === 'stdout' ? !options.stdout : !options.stderr) continue;
+    if (options.since !== undefined && parseTimeNs(entry.time) < options.since) continue;
+    const bytes = Buffer.from(decorate(entry, options));
+    const chunk = options.isFramed ? encodeFrame(streamTypes[entry.stream], bytes) : bytes;
+    if (target.destroyed) return;
+    if (!target.write(chunk)) await Promise.race([once(target, 'drain'), once(target, 'close')]);
+  }
+}
+
+async function* entriesOf(parts: Parts, container: Container, options: LogsOptions): AsyncGenerator<LogEntry> {
+  const path = container.record.logPath;
+  let from = 0;
+  if (options.tail !== undefined) {
+    const isWanted = (entry: LogEntry) => options.until === undefined || parseTimeNs(entry.time) <= options.until;
+    const { entries, end } = await readTail(path, options.tail, isWanted);
+    yield* entries;
+    from = end;
+  } else for (const file of logFiles(path)) if (file !== path) yield* readWhole(file);
+  yield* follow({
+    path,
+    from,
+    // an ended container is read to the end of its file once more: its last lines were written before its exit was told
+    isOpen: () => options.isFollowing === true && isTaskAlive(container),
+    signal: AbortSignal.any([options.signal ?? parts.stopping, parts.stopping]),
+  });
+}
+
+function decorate(entry: LogEntry, options: LogsOptions): string {
+  const time = options.hasTimestamps === true ? `${fixedTime(entry.time)} ` : '';
+  const details = options.hasDetails === true ? `${formatDetails(entry.attrs ?? {})} ` : '';
+  return `${time}${details}${entry.log}`;
+}
+
+/** RFC 3339 with all nine digits. */
+export function fixedTime(time: string): string {
+  const [, head = '', fraction = ''] = /^(.{19})(?:\.(\d+))?Z$/.exec(time) ?? [];
+  return head === '' ? time : `${head}.${fraction.padEnd(9, '0').slice(0, 9)}Z`;
+}
+
+function formatDetails(attributes: Readonly<Record<string, string>>): string {
+  return Object.entries(attributes)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, value]) => `${encodeURIComponent(key)}=${encodeURIComponent(value)}`)
+    .join(',');
+}

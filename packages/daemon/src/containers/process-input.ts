@@ -1,0 +1,42 @@
+/**
+ * The writing end of a process's stdin: a FIFO that the shim reads. Opened read-write, so that neither end of the daemon nor
+ * end of the shim gives the process an end of file that nobody meant.
+ */
+import { Socket } from 'node:net';
+import { makeFifo, openFifo } from '@boxship/linux';
+
+export interface ProcessInput {
+  /** Resolves when the bytes are in the pipe: back-pressure of the process reaches the client. */
+  write(chunk: Uint8Array): Promise<void>;
+  /** Gives up the writing end; bytes in the pipe stay. Idempotent. */
+  close(): void;
+  readonly isClosed: boolean;
+}
+
+/** Opens the FIFO, making it if it does not exist. */
+export function openProcessInput(path: string): ProcessInput {
+  makeFifo(path, 0o600);
+  const fd = openFifo(path, { access: 'read-write' });
+  // not readable: reading would take the process's own input away
+  const socket = new Socket({ fd, readable: false, writable: true });
+  socket.on('error', () => socket.destroy()); // the writer's callback reports it
+  let isClosed = false;
+  return {
+    write: (chunk) =>
+      new Promise((resolve, reject) => {
+        if (isClosed) return resolve();
+        socket.write(chunk, (error) => {
+          if (error && !isClosed) reject(error);
+          else resolve();
+        });
+      }),
+    close() {
+      isClosed = true;
+      // no shutdown: a FIFO has none
+      socket.destroy();
+    },
+    get isClosed() {
+      return isClosed;
+    },
+  };
+}

@@ -1,0 +1,208 @@
+/**
+ * Starting a container. The network sandbox is made while the specification is put together; the task is created, waiting
+ * attachments connect to its output, and only then the user's program runs. A failure undoes everything in reverse.
+ */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { BoxshipError, failPoint } from '@boxship/base';
+import { nowRfc3339, zeroTime } from '../clock.ts';
+import { publishEndpointEvents } from '../networks/events.ts';
+import { sandboxSpec, usesSandbox } from '../networks/sandbox-spec.ts';
+import type { Parts } from '../parts.ts';
+import { containerFiles, removeRunFiles, writeIdentityFiles } from './files.ts';
+import { startHealthMonitor } from './health.ts';
+import { type Container, eventAttributes, type SandboxRecord } from './model.ts';
+import { checkBindSource } from './mount-points.ts';
+import { openProcessInput } from './process-input.ts';
+import { removeInTurn } from './removal.ts';
+import { layerDirectories, readRootFile } from './rootfs-files.ts';
+import { buildSpec } from './spec/build.ts';
+import { containerOfMode, type NamespaceContext } from './spec/namespaces.ts';
+import { startFailure } from './start-error.ts';
+import { createTask, deleteTask } from './task.ts';
+import { publishVolumeEvents } from './volume-mounts.ts';
+
+/** @throws notModified when running; conflict when paused or being removed; the runtime's failure */
+export async function startContainer(parts: Parts, container: Container): Promise<void> {
+  using _turn = await parts.mutex.acquire(container.id);
+  const { record } = container;
+  if (record.state.Paused) throw new BoxshipError('conflict', 'cannot start a paused container, try unpause instead');
+  if (record.state.Running && !record.state.Restarting)
+    throw new BoxshipError('notModified', `container ${container.id} is running already`);
+  if (record.phase === 'removing' || record.state.Dead)
+    throw new BoxshipError('conflict', 'container is marked for removal and cannot be started');
+  container.pendingRestart?.abort();
+  container.pendingRestart = undefined;
+  record.isManuallyStopped = false;
+  record.restartCount = 0;
+  container.restartDelayMs = 0;
+  await launch(parts, container);
+}
+
+/** The start itself, in the container's turn. */
+export async function launch(parts: Parts, container: Container): Promise<void> {
+  const { record } = container;
+  record.isStarting = true;
+  container.hasTaskExited = false;
+  container.hasOomEvent = false;
+  parts.containers.save(container);
+  try {
+    await failPoint('start.recorded');
+    await run(parts, container);
+  } catch (error) {
+    throw await failed(parts, container, error);
+  }
+  publishVolumeEvents(parts, container, 'mount');
+  parts.events.publish('container', 'start', container.id, eventAttributes(record));
+  startHealthMonitor(parts, container);
+}
+
+async function run(parts: Parts, container: Container): Promise<void> {
+  const { record } = container;
+  await using undo = new AsyncDisposableStack();
+  const sandboxing = makeSandbox(parts, container, undo);
+  sandboxing.catch(() => {}); // awaited below; if preparation fails first, that error is the one to report
+  let sandbox: SandboxRecord | undefined;
+  try {
+    prepareFiles(parts, container);
+    undo.defer(() => removeRunFiles(parts.config, container.id));
+  } finally {
+    sandbox = await sandboxing;
+  }
+  const spec = specOf(parts, container, sandbox);
+  record.sandbox = sandbox;
+  if (record.config.OpenStdin) {
+    const input = openProcessInput(containerFiles(parts.config, container.id).stdin);
+    container.stdin = input;
+    undo.defer(() => input.close());
+  }
+  undo.defer(() => deleteTask(parts, container));
+  const pid = await createTask(parts, container, spec);
+  await failPoint('start.task-created');
+  await Promise.all([...container.attachments].map((attachment) => attachment.connect()));
+  await parts.containerd.tasks.start({ containerId: container.id });
+  await failPoint('start.task-started');
+  record.state = {
+    ...record.state,
+    Status: 'running',
+    Running: true,
+    Paused: false,
+    Restarting: false,
+    OOMKilled: false,
+    Dead: false,
+    Pid: pid,
+    ExitCode: 0,
+    Error: '',
+    StartedAt: nowRfc3339(),
+    FinishedAt: record.state.FinishedAt,
+  };
+  record.hasBeenStarted = true;
+  record.isStarting = false;
+  parts.containers.save(container);
+  undo.move();
+}
+
+async function makeSandbox(
+  parts: Parts,
+  container: Container,
+  undo: AsyncDisposableStack,
+): Promise<SandboxRecord | undefined> {
+  if (!usesSandbox(parts, container.record)) return undefined;
+  const network = parts.network;
+  if (network === undefined)
+    throw new BoxshipError(
+      'unavailable',
+      `no network service is configured: container ${container.record.name} can only use --network none or host`,
+    );
+  undo.defer(() => network.removeSandbox(container.id));
+  const sandbox = await network.createSandbox(sandboxSpec(parts, container.record));
+  publishEndpointEvents(parts, container.id, sandbox.endpoints, 'connect');
+  undo.defer(() => publishEndpointEvents(parts, container.id, sandbox.endpoints, 'disconnect'));
+  return {
+    id: sandbox.id,
+    namespacePath: sandbox.namespacePath,
+    endpoints: sandbox.endpoints,
+    ports: sandbox.ports,
+  };
+}
+
+function prepareFiles(parts: Parts, container: Container): void {
+  const { record } = container;
+  mkdirSync(join(parts.config.execRoot, 'attach'), { recursive: true, mode: 0o700 });
+  writeIdentityFiles(parts.config, record);
+  for (const mount of record.mounts) {
+    checkBindSource(mount);
+    if (mount.type === 'bind' && mount.mayCreateSource === true) mkdirSync(mount.source, { recursive: true });
+    if (mount.type === 'volume' && mount.name !== undefined) parts.volumes.prepare(parts.volumes.get(mount.name));
+  }
+}
+
+function specOf(parts: Parts, container: Container, sandbox: SandboxRecord | undefined) {
+  const { record } = container;
+  const layers = layerDirectories(record.rootMounts);
+  return buildSpec({
+    record,
+    config: parts.config,
+    host: parts.host,
+    files: containerFiles(parts.config, record.id),
+    mounts: record.mounts,
+    accounts: {
+      passwd: readRootFile(layers, '/etc/passwd') ?? '',
+      group: readRootFile(layers, '/etc/group') ?? '',
+    },
+    namespaces: { network: networkOf(record.hostConfig.NetworkMode, sandbox), pidOf: (name) => pidOf(parts, name) },
+    shmSource: shmOf(parts, record.hostConfig.IpcMode),
+    seccompProfile: parts.config.seccompProfile === 'builtin' ? undefined : parts.config.seccompProfile,
+  });
+}
+
+function networkOf(mode: string, sandbox: SandboxRecord | undefined): NamespaceContext['network'] {
+  if (mode === 'host') return 'host';
+  return sandbox === undefined ? 'new' : { path: sandbox.namespacePath };
+}
+
+/** @throws conflict when it does not run */
+function pidOf(parts: Parts, name: string): number {
+  const { record } = parts.containers.get(name);
+  if (!record.state.Running || record.state.Pid === 0)
+    throw new BoxshipError('conflict', `cannot join network of a non running container: ${record.id}`);
+  return record.state.Pid;
+}
+
+/** /dev/shm of the container whose IPC is joined: reached through its init's root. */
+function shmOf(parts: Parts, mode: string): string | undefined {
+  if (mode === 'host') return '/dev/shm';
+  const other = containerOfMode(mode);
+  return other === undefined ? undefined : `/proc/${pidOf(parts, other)}/root/dev/shm`;
+}
+
+async function failed(parts: Parts, container: Container, cause: unknown): Promise<BoxshipError> {
+  const { record } = container;
+  const { exitCode, error } = startFailure(cause);
+  parts.log.warn('container did not start', { container: container.id, error });
+  container.stdin = undefined;
+  record.sandbox = undefined;
+  record.isStarting = false;
+  record.state = {
+    ...record.state,
+    Status: record.hasBeenStarted ? 'exited' : 'created',
+    Running: false,
+    Restarting: false,
+    Pid: 0,
+    ExitCode: exitCode,
+    Error: error.message,
+    FinishedAt: record.hasBeenStarted ? nowRfc3339() : zeroTime,
+  };
+  parts.containers.save(container);
+  for (const attachment of container.attachments) attachment.abandon();
+  container.waiters.exited({ exitCode, error: error.message });
+  if (record.hostConfig.AutoRemove) {
+    await removeInTurn(parts, container, { removeVolumes: true }).catch((removeError: unknown) =>
+      parts.log.error('container that did not start could not be removed', {
+        container: container.id,
+        error: removeError,
+      }),
+    );
+  }
+  return error;
+}

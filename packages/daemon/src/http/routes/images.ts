@@ -1,0 +1,60 @@
+/** `/images/*`. Names have slashes, so the verb is what follows the last one. */
+import { BoxshipError } from '@boxship/base';
+import { createImage } from '../../images/create.ts';
+import { imageHistory, inspectImage } from '../../images/inspect.ts';
+import { imageFilterKeys, listImages } from '../../images/list.ts';
+import { pruneImages, removeImage } from '../../images/remove.ts';
+import { tagImage } from '../../images/tag.ts';
+import type { Parts } from '../../parts.ts';
+import type { Exchange } from '../exchange.ts';
+import { parseApiFilters } from '../filters.ts';
+import type { Router } from '../server.ts';
+
+type Verb = (exchange: Exchange, name: string) => Promise<void>;
+
+export function imageRoutes(router: Router, parts: Parts): void {
+  router.on('GET', '/images/json', async (exchange) => {
+    const { apiVersion } = exchange;
+    const filters = new Map(parseApiFilters(exchange.text('filters'), imageFilterKeys));
+    // a parameter of its own until 1.41
+    if (exchange.text('filter') !== '') filters.set('reference', [exchange.text('filter')]);
+    exchange.json(await listImages(parts, { filters, apiVersion, hasSharedSize: exchange.flag('shared-size') }));
+  });
+  router.on('POST', '/images/create', (exchange) => createImage(parts, exchange));
+  router.on('POST', '/images/prune', async (exchange) => {
+    const filters = parseApiFilters(exchange.text('filters'), ['dangling', 'label', 'label!', 'until']);
+    exchange.json(await pruneImages(parts, filters));
+  });
+  const unimplemented: Verb = async (exchange) => {
+    throw new BoxshipError(
+      'unimplemented',
+      `${exchange.request.method} ${exchange.request.url.split('?', 1)[0]} is not implemented`,
+    );
+  };
+  byVerb(router, 'GET', {
+    json: async (exchange, name) =>
+      exchange.json(await inspectImage(parts, await parts.images.find(name), exchange.apiVersion)),
+    history: async (exchange, name) => exchange.json(await imageHistory(parts, await parts.images.find(name))),
+    get: unimplemented,
+  });
+  byVerb(router, 'POST', {
+    async tag(exchange, name) {
+      await tagImage(parts, await parts.images.find(name), exchange.text('repo'), exchange.text('tag'));
+      exchange.empty(201);
+    },
+    push: unimplemented,
+  });
+  router.on('DELETE', '/images/*', async (exchange) => {
+    exchange.json(await removeImage(parts, exchange.param('*'), exchange.flag('force')));
+  });
+}
+
+function byVerb(router: Router, method: 'GET' | 'POST', verbs: Readonly<Record<string, Verb>>): void {
+  router.on(method, '/images/*', async (exchange) => {
+    const path = exchange.param('*');
+    const slash = path.lastIndexOf('/');
+    const verb = verbs[path.slice(slash + 1)];
+    if (verb === undefined || slash <= 0) return void exchange.reply.callNotFound();
+    await verb(exchange, path.slice(0, slash));
+  });
+}
