@@ -21,12 +21,37 @@ export type {
   WriterOptions,
 } from './content/store.ts';
 export type { Applier, ApplyOptions, CompareOptions, Comparer } from './diff.ts';
+export { type FetchContentOptions, fetchContent } from './fetch-content.ts';
 export { imageFields } from './images/fields.ts';
+export { referenceLabels, sourceLabel } from './images/gc-labels.ts';
+export { MemoryImageStore } from './images/memory-store.ts';
 export type { Image, ImageStore, NewImage } from './images/store.ts';
+export {
+  childrenOf,
+  orderManifests,
+  type PlatformImage,
+  platformImage,
+  platformImages,
+  presentContent,
+  readImageConfig,
+  readManifest,
+} from './images/walk.ts';
 export { checkLabels, labelKeys, updatedLabels } from './labels.ts';
 export { holdLease, type Lease, type LeaseManager, type LeaseOptions, noLeases } from './leases.ts';
 export { LocalApplier } from './local-applier.ts';
 export { LocalComparer } from './local-comparer.ts';
+export type { LayerState, PullEvent, PushEvent, PushState } from './progress.ts';
+export { type PulledImage, type PullOptions, pull } from './pull.ts';
+export { type PushOptions, push } from './push.ts';
+export type { CredentialLookup, RegistryCredentials } from './registry/authorizer.ts';
+export { fetchBlob } from './registry/fetch-blob.ts';
+export { configureHosts } from './registry/host-config.ts';
+export type { HostCapability, HostLookup, HostOptions, RegistryHost, TlsOptions } from './registry/hosts.ts';
+export { checkLogin } from './registry/login.ts';
+export { Registry, type RegistryOptions } from './registry/registry.ts';
+export { type FetchedManifest, type FetchOptions, fetchManifest, resolve } from './registry/resolve.ts';
+export { listTags } from './registry/tags.ts';
+export { parseToml, type TomlTable, type TomlValue } from './registry/toml.ts';
 export { snapshotFields } from './snapshots/fields.ts';
 export { NativeSnapshotter, type NativeSnapshotterOptions } from './snapshots/native.ts';
 export { OverlaySnapshotter, type OverlaySnapshotterOptions } from './snapshots/overlay.ts';
@@ -41,3 +66,4 @@ export type {
 } from './snapshots/snapshotter.ts';
 export { mountAll, withMounts } from './snapshots/with-mounts.ts';
 export { type DatabaseOptions, inTransaction, type OpenedDatabase, openDatabase } from './sqlite/open-database.ts';
+export { type UnpackOptions, unpack } from './unpack.ts';

@@ -31,7 +31,10 @@ import type { Snapshotter } from '../src/snapshots/snapshotter.ts';
 import { withMounts } from '../src/snapshots/with-mounts.ts';
 
 const listing = (bytes: Buffer): string[] =>
-  execFileSync('tar', ['-tf', '-'], { input: bytes, env: { ...process.env, LC_ALL: 'C' } }).toString().trim().split('\n');
+  execFileSync('tar', ['-tf', '-'], { input: bytes, env: { ...process.env, LC_ALL: 'C' } })
+    .toString()
+    .trim()
+    .split('\n');
 
 const isRoot = process.getuid?.() === 0;
 for (const [name, open] of [

@@ -1,0 +1,253 @@
+/**
+ * `pull`: resolve, fetch, record, unpack, over the contracts of this package. The same function runs inside containerd on
+ * its own stores and inside a daemon on remote ones.
+ *
+ * Example
+ *   const pulled = await pull({ reference: 'busybox', registry, content, images, unpack: { snapshotter, snapshotterName: 'overlayfs', applier } });
+ */
+import { BoxshipError, type Logger, silentLogger } from '@boxship/base';
+import {
+  type Descriptor,
+  formatPlatform,
+  formatReference,
+  hostPlatform,
+  type ImageConfig,
+  isAttestation,
+  isConfigType,
+  isIndexType,
+  isManifestType,
+  maxImageConfigBytes,
+  maxManifestBytes,
+  type Platform,
+  parseImageConfig,
+  parseManifest,
+  parseNormalizedNamed,
+  platformOfConfig,
+  platformRank,
+  type Reference,
+  tagNameOnly,
+} from '@boxship/oci';
+import { readBlob } from './content/blobs.ts';
+import type { ContentStore } from './content/store.ts';
+import type { Applier } from './diff.ts';
+import { fetchContent } from './fetch-content.ts';
+import { referenceLabels, sourceLabel } from './images/gc-labels.ts';
+import type { Image, ImageStore } from './images/store.ts';
+import { orderManifests } from './images/walk.ts';
+import { type LeaseManager, noLeases } from './leases.ts';
+import type { PullEvent } from './progress.ts';
+import { fetchLayers } from './pull-layers.ts';
+import { fetchBlob } from './registry/fetch-blob.ts';
+import type { Registry } from './registry/registry.ts';
+import { fetchManifest, resolve } from './registry/resolve.ts';
+import type { Snapshotter } from './snapshots/snapshotter.ts';
+
+export interface PullOptions {
+  /** As a user writes it. */
+  readonly reference: string | Reference;
+  readonly registry: Registry;
+  readonly content: ContentStore;
+  /** Absent: no record is made, the caller does (and holds a lease meanwhile). */
+  readonly images?: ImageStore;
+  readonly leases?: LeaseManager;
+  /** A lease of the caller's, used instead of an own one. */
+  readonly lease?: string;
+  /** Default: this host's. */
+  readonly platform?: Platform;
+  /** Fetch all platforms of an index; only the wanted one is unpacked. */
+  readonly isAllPlatforms?: boolean;
+  /** Where to unpack; absent: not at all. */
+  readonly unpack?: { readonly snapshotter: Snapshotter; readonly snapshotterName: string; readonly applier: Applier };
+  /** Labels of the image record. */
+  readonly labels?: Readonly<Record<string, string>>;
+  /** Name of the image record; default the full reference. */
+  readonly name?: string;
+  /** Downloads at a time; default 3. */
+  readonly concurrency?: number;
+  readonly signal?: AbortSignal;
+  readonly log?: Logger;
+  readonly onProgress?: (event: PullEvent) => void;
+}
+
+export interface PulledImage {
+  readonly name: string;
+  /** What the name points to: an index or a manifest. */
+  readonly target: Descriptor;
+  /** The manifest of the wanted platform. */
+  readonly manifest: Descriptor;
+  readonly config: ImageConfig;
+  readonly image: Image | undefined;
+  /** False when the name pointed to the same target before. */
+  readonly isNewer: boolean;
+}
+
+const leaseMs = 24 * 3_600_000;
+
+/** @throws notFound, unauthenticated, permissionDenied, unavailable, dataLoss, unimplemented, and what the stores throw */
+export async function pull(options: PullOptions): Promise<PulledImage> {
+  const leases = options.leases ?? noLeases;
+  if (options.lease !== undefined || leases === noLeases) return await pullUnder(options, options.lease);
+  const lease = await leases.create({ expiresAt: new Date(Date.now() + leaseMs) });
+  try {
+    return await pullUnder(options, lease.id);
+  } finally {
+    await leases.delete(lease.id);
+  }
+}
+
+async function pullUnder(options: PullOptions, lease: string | undefined): Promise<PulledImage> {
+  const { registry, content, signal } = options;
+  const reference = tagNameOnly(
+    typeof options.reference === 'string' ? parseNormalizedNamed(options.reference) : options.reference,
+  );
+  const name = options.name ?? formatReference(reference);
+  const tell = options.onProgress ?? (() => {});
+  const platform = options.platform ?? hostPlatform();
+  const onRetry = (seconds: number): void => tell({ kind: 'retrying', seconds });
+  const source = (known: Readonly<Record<string, string>>) => sourceLabel(known, reference.domain, reference.path);
+  tell({ kind: 'resolving', reference: name });
+  const target = await resolve(registry, reference, { signal, onRetry });
+  tell({ kind: 'resolved', reference: name, target });
+
+  /** The parsed document of a manifest descriptor, from the store or the registry. */
+  const document = async (descriptor: Descriptor) => {
+    let bytes: Buffer;
+    try {
+      bytes = await readBlob(content, descriptor, maxManifestBytes);
+    } catch (error) {
+      if (!BoxshipError.is(error, 'notFound')) throw error;
+      bytes = (await fetchManifest(registry, reference, descriptor.digest, { signal, onRetry })).bytes;
+    }
+    const parsed = parseManifest(bytes, descriptor.mediaType, name);
+    await fetchContent({
+      content,
+      descriptor: { ...descriptor, size: bytes.length },
+      what: parsed.kind,
+      source: async function* (offset) {
+        yield bytes.subarray(offset);
+      },
+      labels: (known) => ({ ...referenceLabels(parsed), ...source(known) }),
+      lease,
+      signal,
+    });
+    return parsed;
+  };
+
+  const chosen: Descriptor[] = [];
+  const collect = async (descriptor: Descriptor): Promise<void> => {
+    if (isManifestType(descriptor.mediaType)) {
+      chosen.push(descriptor);
+      return;
+    }
+    const index = await document(descriptor);
+    if (index.kind === 'manifest') {
+      chosen.push({ ...descriptor, mediaType: index.mediaType });
+      return;
+    }
+    const fitting = orderManifests(index.manifests, platform);
+    const wanted = options.isAllPlatforms
+      ? [...fitting, ...index.manifests.filter((entry) => !fitting.includes(entry))]
+      : fitting.slice(0, 1);
+    if (fitting.length === 0)
+      throw new BoxshipError(
+        'notFound',
+        `no matching manifest for ${formatPlatform(platform)} in the manifest list entries`,
+      );
+    for (const entry of wanted) {
+      if (isIndexType(entry.mediaType)) await collect(entry);
+      else chosen.push(entry);
+    }
+  };
+  await collect(target);
+
+  let result: { manifest: Descriptor; config: ImageConfig } | undefined;
+  for (const [index, descriptor] of chosen.entries()) {
+    const manifest = await document(descriptor);
+    if (manifest.kind !== 'manifest')
+      throw new BoxshipError('invalidArgument', `index ${descriptor.digest} is listed as a manifest`);
+    const isWanted = index === 0;
+    if (isWanted && !isConfigType(manifest.config.mediaType))
+      throw new BoxshipError('unimplemented', `unsupported media type ${manifest.config.mediaType}`);
+    if (manifest.config.size > maxImageConfigBytes)
+      throw new BoxshipError(
+        'resourceExhausted',
+        `image config of ${manifest.config.size} bytes is larger than ${maxImageConfigBytes} bytes`,
+      );
+    const fetchConfig = async (): Promise<ImageConfig | undefined> => {
+      await fetchContent({
+        content,
+        descriptor: manifest.config,
+        what: 'config',
+        source: (offset) => fetchBlob(registry, reference, manifest.config, { offset, signal, onRetry }),
+        labels: source,
+        lease,
+        signal,
+      });
+      return isConfigType(manifest.config.mediaType)
+        ? parseImageConfig(await readBlob(content, manifest.config, maxImageConfigBytes))
+        : undefined;
+    };
+    const config = await fetchLayers({
+      pull: options,
+      reference,
+      manifest,
+      fetchConfig: async () => {
+        const parsed = await fetchConfig();
+        if (isWanted && parsed !== undefined && descriptor.platform === undefined)
+          checkPlatform(parsed, options.platform);
+        return parsed;
+      },
+      isUnpacked: isWanted && !isAttestation(descriptor),
+      labels: source,
+      lease,
+    });
+    if (isWanted && config !== undefined) result = { manifest: descriptor, config };
+  }
+  if (result === undefined) throw new BoxshipError('internal', `pull of ${name} chose no manifest`);
+  const { image, isNewer } = await record(options, name, target);
+  tell({ kind: 'done', target, isNewer });
+  return { name, target, ...result, image, isNewer };
+}
+
+/** A single manifest says its platform only in its config. */
+function checkPlatform(config: ImageConfig, wanted: Platform | undefined): void {
+  const offered = platformOfConfig(config);
+  if (offered.os !== '' && offered.os !== hostPlatform().os && wanted === undefined)
+    throw new BoxshipError(
+      'invalidArgument',
+      `image operating system ${JSON.stringify(offered.os)} cannot be used on this platform`,
+    );
+  if (wanted !== undefined && offered.os !== '' && platformRank(wanted, offered) === undefined)
+    throw new BoxshipError(
+      'notFound',
+      `image was found but its platform (${formatPlatform(offered)}) does not match the specified platform (${formatPlatform(wanted)})`,
+    );
+}
+
+async function record(
+  options: PullOptions,
+  name: string,
+  target: Descriptor,
+): Promise<{ image: Image | undefined; isNewer: boolean }> {
+  const { images } = options;
+  if (images === undefined) return { image: undefined, isNewer: true };
+  const labels = options.labels ?? {};
+  let known: Image | undefined;
+  try {
+    known = await images.get(name);
+  } catch (error) {
+    if (!BoxshipError.is(error, 'notFound')) throw error;
+  }
+  try {
+    const fields = ['target', ...Object.keys(labels).map((key) => `labels.${key}`)];
+    const image =
+      known === undefined
+        ? await images.create({ name, target, labels })
+        : await images.update({ name, target, labels }, fields);
+    return { image, isNewer: known?.target.digest !== target.digest };
+  } catch (error) {
+    if (!BoxshipError.is(error, 'alreadyExists') && !BoxshipError.is(error, 'notFound')) throw error;
+    (options.log ?? silentLogger).debug('image record changed while it was pulled', { name });
+    return await record(options, name, target); // created or deleted by somebody else in between
+  }
+}
