@@ -3,7 +3,11 @@
 import { chmodSync, readFileSync } from 'node:fs';
 import { build } from 'esbuild';
 
-const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as { bundles?: Record<string, string> };
+const manifest = JSON.parse(readFileSync('package.json', 'utf8')) as {
+  bundles?: Record<string, string>;
+  /** Modules replaced in the bundles: name → file. */
+  bundleAliases?: Record<string, string>;
+};
 for (const [name, entry] of Object.entries(manifest.bundles ?? {})) {
   const outfile = `dist/${name}.cjs`;
   await build({
@@ -15,6 +19,7 @@ for (const [name, entry] of Object.entries(manifest.bundles ?? {})) {
     format: 'cjs',
     conditions: ['@boxship/source'],
     external: ['koffi'],
+    alias: manifest.bundleAliases ?? {},
     define: { 'import.meta.url': '__bundle_url' },
     banner: {
       js: "#!/usr/bin/env -S node --no-warnings\nconst __bundle_url = require('node:url').pathToFileURL(__filename).href;",

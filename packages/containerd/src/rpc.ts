@@ -166,6 +166,6 @@ function bidirectional(
   return (call) =>
     finish(
       call,
-      span(call, method, () => pump(call, handler(call, contextOf(call)))),
+      span(call, method, () => pump(call, handler(call.iterator({ destroyOnReturn: false }), contextOf(call)))),
     );
 }

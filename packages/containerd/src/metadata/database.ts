@@ -1,25 +1,23 @@
 /**
- * Opens the metadata database: checked at each start, set aside when damaged (never answered for as if it were empty
- * without a word: the caller rebuilds and logs), migrated, in WAL mode with full synchronisation.
+ * The metadata database as the tables use it: prepared statements made once, and transactions that nest. Opening checks it,
+ * sets a damaged one aside and brings the schema to its version (image-store's `openDatabase`).
  */
-import { existsSync, renameSync } from 'node:fs';
-import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import { messageOf } from '@boxship/base';
-import { migrate } from './schema.ts';
-
-export interface OpenedDatabase {
-  readonly database: Database;
-  /** Where a damaged predecessor was put, and what was wrong with it. */
-  readonly quarantined: { readonly path: string; readonly reason: string } | undefined;
-}
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import type { Logger } from '@boxship/base';
+import { openDatabase } from '@boxship/image-store';
+import { schema, schemaVersion } from './schema.ts';
 
 export class Database implements Disposable {
   readonly #db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
   #depth = 0;
 
-  constructor(db: DatabaseSync) {
+  private constructor(db: DatabaseSync) {
     this.#db = db;
+  }
+
+  static open(path: string, log: Logger): Database {
+    return new Database(openDatabase({ path, schema, version: schemaVersion, log }).database);
   }
 
   /** The prepared statement for `sql`, made once. */
@@ -51,37 +49,5 @@ export class Database implements Disposable {
 
   [Symbol.dispose](): void {
     this.#db.close();
-  }
-}
-
-export function openDatabase(path: string): OpenedDatabase {
-  let quarantined: OpenedDatabase['quarantined'];
-  if (existsSync(path)) {
-    const reason = damageOf(path);
-    if (reason !== undefined) {
-      const aside = `${path}.damaged-${Date.now()}`;
-      for (const suffix of ['', '-wal', '-shm'])
-        if (existsSync(path + suffix)) renameSync(path + suffix, aside + suffix);
-      quarantined = { path: aside, reason };
-    }
-  }
-  const db = new DatabaseSync(path);
-  // FULL: a commit that was answered survives a power cut
-  db.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000');
-  migrate(db);
-  return { database: new Database(db), quarantined };
-}
-
-function damageOf(path: string): string | undefined {
-  try {
-    const db = new DatabaseSync(path);
-    try {
-      const row = db.prepare('PRAGMA quick_check(1)').get() as { quick_check: string } | undefined;
-      return row?.quick_check === 'ok' ? undefined : (row?.quick_check ?? 'quick_check gave no answer');
-    } finally {
-      db.close();
-    }
-  } catch (error) {
-    return messageOf(error);
   }
 }

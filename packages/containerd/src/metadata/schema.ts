@@ -13,11 +13,9 @@
  *                                                  names of a namespace for snapshots of the back end; record = Info
  *   lease_resources(namespace, lease, type, resource)
  */
-import type { DatabaseSync } from 'node:sqlite';
+export const schemaVersion = 1;
 
-/** Version n is reached by running the statements of index n - 1. Versions are never edited, only added. */
-const migrations: readonly string[] = [
-  `
+export const schema = `
   CREATE TABLE namespaces (name TEXT PRIMARY KEY, labels TEXT NOT NULL) STRICT, WITHOUT ROWID;
   CREATE TABLE records (
     kind TEXT NOT NULL, namespace TEXT NOT NULL, key TEXT NOT NULL, record BLOB NOT NULL,
@@ -38,13 +36,4 @@ const migrations: readonly string[] = [
     PRIMARY KEY (namespace, lease, type, resource)) STRICT, WITHOUT ROWID;
   CREATE TABLE sequence (next INTEGER NOT NULL) STRICT;
   INSERT INTO sequence VALUES (1);
-  `,
-];
-
-/** Brings the database to the newest version, each step in a transaction of its own. */
-export function migrate(database: DatabaseSync): void {
-  const row = database.prepare('PRAGMA user_version').get() as { user_version: number };
-  for (let version = row.user_version; version < migrations.length; version++) {
-    database.exec(`BEGIN IMMEDIATE; ${migrations[version]}; PRAGMA user_version = ${version + 1}; COMMIT`);
-  }
-}
+`;

@@ -22,6 +22,8 @@ export interface ShimManagerOptions {
   readonly log: Logger;
   readonly prepareSuccession: (shim: Shim) => void;
   readonly onSucceeded: (shim: Shim) => Promise<void>;
+  /** True when the shim supervises no task. */
+  readonly isIdle: (shim: Shim) => boolean;
 }
 
 export class ShimManager implements AsyncDisposable {
@@ -93,7 +95,10 @@ export class ShimManager implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([...this.#groups.values()].map((shim) => shim.close()));
+    // an orderly end takes idle shims along; those with containers live on, for the next containerd
+    await Promise.all(
+      [...this.#groups.values()].map((shim) => (this.#options.isIdle(shim) ? shim.end() : shim.close())),
+    );
   }
 }
 

@@ -131,6 +131,16 @@ export class GroupShim implements Shim {
     await connection?.client[Symbol.asyncDispose]();
   }
 
+  /** Ends the process of the shim too. */
+  async end(): Promise<void> {
+    const connection = await this.#connection.catch(() => undefined); // one that never came needs no ending
+    if (connection === undefined) return;
+    this.#isClosed = true;
+    const { shimPid } = await connection.task.connect({ id: '' }, { timeoutMs: 2_000 });
+    process.kill(shimPid, 'SIGTERM');
+    await connection.client.closed;
+  }
+
   #connected(): Promise<Connection> {
     return this.#connection.catch(() => {
       // the last start failed: this call tries again instead of repeating an old failure

@@ -1,7 +1,7 @@
 /** `containerd.services.leases.v1.Leases`. */
 import { randomBytes } from 'node:crypto';
 import { type leases, nowTimestamp, type ServiceHandlers } from '@boxship/api';
-import { BoxshipError, checkIdentifier, parseFilters } from '@boxship/base';
+import { BoxshipError, parseFilters } from '@boxship/base';
 import { checkLabels } from '@boxship/image-store';
 import { lookupLabel } from '../metadata/labels.ts';
 import type { LeaseTable } from '../metadata/leases.ts';
@@ -15,8 +15,6 @@ export function leasesService(options: {
     async create({ id, labels }, context) {
       const { namespace } = context;
       const name = id === '' ? `${Date.now()}-${randomBytes(3).toString('hex')}` : id;
-      // lease ids are paths for `ctr images mount`, so the identifier rule holds only for ids without a slash
-      if (!name.includes('/')) checkIdentifier(name);
       checkLabels(labels);
       if (table.records.get(namespace, name) !== undefined) throw new BoxshipError('alreadyExists', `lease "${name}"`);
       const lease = { id: name, createdAt: nowTimestamp(), labels };

@@ -1,0 +1,302 @@
+/**
+ * A containerd in this process: stores, metadata, events, shims and the services over them. The gRPC server is one way to
+ * reach the services, {@link Containerd.client} the other.
+ *
+ * @example
+ * await using containerd = await Containerd.open({ root: '/tmp/c/root', state: '/tmp/c/state', address: '/tmp/c/c.sock', shim });
+ * const client = containerd.client('default');
+ * await client.images.list();
+ */
+import { randomUUID } from 'node:crypto';
+import { mkdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  containers,
+  content,
+  diff,
+  events,
+  eventTypes,
+  health,
+  images,
+  introspection,
+  leases,
+  namespaces,
+  type ServiceClient,
+  snapshots,
+  streaming,
+  tasks,
+  version,
+} from '@boxship/api';
+import { type Logger, silentLogger, writeFileAtomicSync } from '@boxship/base';
+import {
+  FsContentStore,
+  LocalApplier,
+  LocalComparer,
+  NativeSnapshotter,
+  OverlaySnapshotter,
+} from '@boxship/image-store';
+import { EventExchange } from './events/exchange.ts';
+import { serveShimEvents } from './events/shim-events.ts';
+import { collect } from './gc/collector.ts';
+import { CollectionScheduler } from './gc/scheduler.ts';
+import { localClient } from './local-client.ts';
+import { ContentTable } from './metadata/content.ts';
+import { Database } from './metadata/database.ts';
+import { LeaseTable } from './metadata/leases.ts';
+import { NamespaceTable } from './metadata/namespaces.ts';
+import { RecordTable } from './metadata/record-table.ts';
+import { SnapshotTable } from './metadata/snapshots.ts';
+import { recoverTasks } from './runtime/recovery.ts';
+import { ShimManager } from './runtime/shim-manager.ts';
+import { TaskManager } from './runtime/task-manager.ts';
+import { healthService, introspectionService, versionService } from './services/about.ts';
+import { containersService } from './services/containers.ts';
+import { contentService } from './services/content.ts';
+import { diffService } from './services/diff.ts';
+import { eventsService } from './services/events.ts';
+import { imagesService } from './services/images.ts';
+import { leasesService } from './services/leases.ts';
+import { namespacesService } from './services/namespaces.ts';
+import { snapshotsService } from './services/snapshots.ts';
+import { StreamRegistry } from './services/streaming.ts';
+import { tasksService } from './services/tasks.ts';
+import { containerdVersion } from './version.ts';
+
+export interface ContainerdOptions {
+  /** Persistent data. */
+  readonly root: string;
+  /** Volatile state. */
+  readonly state: string;
+  /** Where shims find us: the gRPC socket, with the ttrpc socket for events beside it. */
+  readonly address: string;
+  /** The program for `io.containerd.runc.v2`, serving many containers per process. */
+  readonly shim: string;
+  /** Namespaces whose shim is started at once. */
+  readonly warmNamespaces?: readonly string[];
+  readonly isDebug?: boolean;
+  readonly log?: Logger;
+}
+
+/** Every service, as plain handlers. */
+export type ContainerdHandlers = ReturnType<typeof makeHandlers>;
+
+export class Containerd implements AsyncDisposable {
+  readonly events: EventExchange;
+  readonly handlers: ContainerdHandlers;
+  readonly #resources: AsyncDisposableStack;
+
+  private constructor(exchange: EventExchange, handlers: ContainerdHandlers, resources: AsyncDisposableStack) {
+    this.events = exchange;
+    this.handlers = handlers;
+    this.#resources = resources;
+  }
+
+  /** Opens the stores and brings back the tasks of an earlier process: start is recovery. */
+  static async open(options: ContainerdOptions): Promise<Containerd> {
+    const log = options.log ?? silentLogger;
+    await using resources = new AsyncDisposableStack();
+    mkdirSync(options.root, { recursive: true, mode: 0o711 });
+    mkdirSync(options.state, { recursive: true, mode: 0o711 });
+    const database = resources.use(Database.open(join(options.root, 'meta.db'), log));
+    const exchange = new EventExchange();
+    // before anything else: the shims of an earlier process have exits to deliver
+    resources.use(await serveShimEvents(exchange, options.address));
+    const parts = openParts(options, database, exchange, log, resources);
+    const handlers = makeHandlers(parts, exchange, log, uuidOf(options.root));
+    await recoverTasks({ roots: options, shims: parts.shims, tasks: parts.manager, defaultShim: options.shim, log });
+    for (const namespace of options.warmNamespaces ?? [])
+      parts.shims
+        .group(options.shim, namespace, 'default')
+        .ready()
+        .catch((error: unknown) => {
+          log.error('the shim could not be started ahead of need', { namespace, error });
+        });
+    await parts.scheduler.deleted(false); // what a crash has left is collected soon after the start
+    return new Containerd(exchange, handlers, resources.move());
+  }
+
+  /** The services for a caller in this process, acting in `namespace`. */
+  client(namespace: string): LocalContainerd {
+    const { handlers } = this;
+    return {
+      namespace,
+      containers: localClient(containers.ContainersService, handlers.containers, namespace),
+      content: localClient(content.ContentService, handlers.content, namespace),
+      diff: localClient(diff.DiffService, handlers.diff, namespace),
+      events: localClient(events.EventsService, handlers.events, namespace),
+      health: localClient(health.HealthService, handlers.health, namespace),
+      images: localClient(images.ImagesService, handlers.images, namespace),
+      introspection: localClient(introspection.IntrospectionService, handlers.introspection, namespace),
+      leases: localClient(leases.LeasesService, handlers.leases, namespace),
+      namespaces: localClient(namespaces.NamespacesService, handlers.namespaces, namespace),
+      snapshots: localClient(snapshots.SnapshotsService, handlers.snapshots, namespace),
+      streaming: localClient(streaming.StreamingService, handlers.streaming, namespace),
+      tasks: localClient(tasks.TasksService, handlers.tasks, namespace),
+      version: localClient(version.VersionService, handlers.version, namespace),
+    };
+  }
+
+  /** Ends the connections to shims and closes the stores. Containers go on. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#resources.disposeAsync();
+  }
+}
+
+export interface LocalContainerd {
+  readonly namespace: string;
+  readonly containers: ServiceClient<typeof containers.ContainersService>;
+  readonly content: ServiceClient<typeof content.ContentService>;
+  readonly diff: ServiceClient<typeof diff.DiffService>;
+  readonly events: ServiceClient<typeof events.EventsService>;
+  readonly health: ServiceClient<typeof health.HealthService>;
+  readonly images: ServiceClient<typeof images.ImagesService>;
+  readonly introspection: ServiceClient<typeof introspection.IntrospectionService>;
+  readonly leases: ServiceClient<typeof leases.LeasesService>;
+  readonly namespaces: ServiceClient<typeof namespaces.NamespacesService>;
+  readonly snapshots: ServiceClient<typeof snapshots.SnapshotsService>;
+  readonly streaming: ServiceClient<typeof streaming.StreamingService>;
+  readonly tasks: ServiceClient<typeof tasks.TasksService>;
+  readonly version: ServiceClient<typeof version.VersionService>;
+}
+
+type Parts = ReturnType<typeof openParts>;
+
+function openParts(
+  options: ContainerdOptions,
+  database: Database,
+  exchange: EventExchange,
+  log: Logger,
+  resources: AsyncDisposableStack,
+) {
+  const leaseTable = new LeaseTable(database);
+  const namespaceTable = new NamespaceTable(database);
+  const imageTable = new RecordTable<images.Image>(database, 'image', images.Image);
+  const containerTable = new RecordTable<containers.Container>(database, 'container', containers.Container);
+  const onMutation = () => scheduler.mutated();
+  // labels are rows of ours, by namespace: the store below keeps none
+  const blobs = resources.use(
+    new FsContentStore({ root: join(options.root, 'io.containerd.content.v1.content'), log }),
+  );
+  const contentTable = new ContentTable({ database, leases: leaseTable, backend: blobs, onMutation });
+  const snapshotTables = new Map(
+    (['overlayfs', 'native'] as const).map((name) => {
+      const root = join(options.root, `io.containerd.snapshotter.v1.${name}`);
+      const backend =
+        name === 'overlayfs' ? new OverlaySnapshotter({ root, log }) : new NativeSnapshotter({ root, log });
+      resources.defer(() => backend.close());
+      return [name as string, new SnapshotTable({ database, leases: leaseTable, name, backend, onMutation })];
+    }),
+  );
+  const tables = {
+    database,
+    namespaces: namespaceTable,
+    leases: leaseTable,
+    images: imageTable,
+    containers: containerTable,
+    content: contentTable,
+    snapshots: snapshotTables,
+    log,
+  };
+  const scheduler: CollectionScheduler = resources.use(new CollectionScheduler(() => collect(tables), log));
+  const shims: ShimManager = resources.use(
+    new ShimManager({
+      roots: options,
+      address: options.address,
+      runtimes: new Map([
+        ['io.containerd.runc.v2', options.shim],
+        ['io.containerd.runc.v1', options.shim],
+        ['io.containerd.boxship.v2', options.shim],
+      ]),
+      groupingShims: new Set([options.shim]),
+      isDebug: options.isDebug ?? false,
+      log,
+      prepareSuccession: (shim) => {
+        for (const task of manager.ofShim(shim)) task.holder.prepareSuccession();
+      },
+      onSucceeded: async (shim) => {
+        for (const task of manager.ofShim(shim)) task.holder.holdConsole();
+      },
+      isIdle: (shim) => manager.ofShim(shim).length === 0,
+    }),
+  );
+  const manager: TaskManager = new TaskManager({ roots: options, shims, events: exchange, log });
+  return { ...tables, scheduler, shims, manager };
+}
+
+function makeHandlers(parts: Parts, exchange: EventExchange, log: Logger, uuid: string) {
+  const { database, scheduler } = parts;
+  const streams = new StreamRegistry();
+  const onDelete = (sync: boolean) => scheduler.deleted(sync);
+  const roots = [...parts.snapshots.keys()];
+  return {
+    containers: containersService({
+      database,
+      table: parts.containers,
+      events: exchange,
+      onDelete: () => void onDelete(false),
+    }),
+    content: contentService({
+      table: parts.content,
+      onDelete: (namespace, digest) =>
+        exchange.emit(namespace, '/content/delete', 'containerd.events.ContentDelete', eventTypes.ContentDelete, {
+          digest,
+        }),
+    }),
+    diff: diffService({
+      applier: (namespace) => new LocalApplier(parts.content.in(namespace)),
+      comparer: (namespace) => new LocalComparer(parts.content.in(namespace)),
+    }),
+    events: eventsService(exchange),
+    health: healthService(),
+    images: imagesService({ database, table: parts.images, events: exchange, onDelete }),
+    introspection: introspectionService({
+      uuid,
+      platform: {
+        os: 'linux',
+        architecture: process.arch === 'x64' ? 'amd64' : process.arch,
+        variant: '',
+        osVersion: '',
+        osFeatures: [],
+      },
+      plugins: [
+        { type: 'io.containerd.content.v1', id: 'content' },
+        ...roots.map((id) => ({ type: 'io.containerd.snapshotter.v1', id, exports: { root: id } })),
+        { type: 'io.containerd.metadata.v1', id: 'bolt', exports: { driver: 'sqlite' } },
+        { type: 'io.containerd.differ.v1', id: 'walking' },
+        { type: 'io.containerd.gc.v1', id: 'scheduler' },
+        { type: 'io.containerd.runtime.v2', id: 'task', capabilities: ['group'] },
+        ...[
+          'containers',
+          'content',
+          'diff',
+          'events',
+          'images',
+          'introspection',
+          'leases',
+          'namespaces',
+          'snapshots',
+          'tasks',
+          'version',
+        ].map((id) => ({ type: 'io.containerd.grpc.v1', id })),
+      ],
+    }),
+    leases: leasesService({ table: parts.leases, onDelete }),
+    namespaces: namespacesService({ table: parts.namespaces, events: exchange }),
+    snapshots: snapshotsService({ tables: parts.snapshots, events: exchange }),
+    streaming: streams.service(),
+    tasks: tasksService({ manager: parts.manager, containers: parts.containers, log }),
+    version: versionService({ version: containerdVersion, revision: '' }),
+  };
+}
+
+function uuidOf(root: string): string {
+  const path = join(root, 'uuid');
+  try {
+    return readFileSync(path, 'utf8').trim();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    const uuid = randomUUID();
+    writeFileAtomicSync(path, uuid);
+    return uuid;
+  }
+}
