@@ -52,6 +52,7 @@ export {
 export { deleteAddress, type LinkAddress, listAddresses, newAddress } from './netlink/address.ts';
 export { addressToBytes, bytesToAddress, bytesToMac, macToBytes } from './netlink/address-text.ts';
 export type { NetlinkMessage } from './netlink/codec.ts';
+export { deleteConnections } from './netlink/conntrack.ts';
 export {
   changeLink,
   deleteLink,
@@ -62,11 +63,12 @@ export {
   listLinks,
   newBridge,
   newVeth,
+  randomLinkIndex,
   type VethOptions,
 } from './netlink/link.ts';
 export { deleteNeighbour, listNeighbours, type Neighbour, setNeighbour } from './netlink/neighbour.ts';
 export { deleteRoute, listRoutes, type Route, type RouteOptions, setRoute } from './netlink/route.ts';
-export { isErrno, type NetlinkFailure, NetlinkSocket, netlinkProtocol } from './netlink/socket.ts';
+export { isErrno, type NetlinkFailure, NetlinkSocket, netlinkGroup, netlinkProtocol } from './netlink/socket.ts';
 export {
   type BaseChain,
   field as nftField,

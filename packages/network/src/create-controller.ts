@@ -15,6 +15,7 @@ import type { FirewallState } from './firewall/ruleset.ts';
 import { enableForwarding, enableIPv6Forwarding } from './forwarding.ts';
 import { AddressAllocator } from './ipam/addresses.ts';
 import { checkPools, type DefaultAddressPool } from './ipam/pools.ts';
+import { watchLinks } from './link-watch.ts';
 import { createNetwork } from './networks/create.ts';
 import { type DefaultBridgeOptions, ensurePredefined } from './networks/predefined.ts';
 import { removeNetwork } from './networks/remove.ts';
@@ -48,11 +49,11 @@ export async function createController(options: ControllerOptions): Promise<Loca
   const instanceId = checkIdentifier(options.instanceId);
   const log = options.log ?? silentLogger;
   await using undo = new AsyncDisposableStack();
-  const store = undo.use(Store.open(options.stateDir, log));
   mkdirSync(options.runDir, { recursive: true, mode: 0o711 });
+  const store = undo.use(Store.open({ state: options.stateDir, run: options.runDir }, log));
   const bootId = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
   const hostId = store.meta('hostId') ?? randomUUID();
-  store.setMeta('hostId', hostId);
+  if (store.meta('hostId') === undefined) store.setMeta('hostId', hostId);
 
   const state = new State();
   const route = undo.use(NetlinkSocket.open(netlinkProtocol.route));
@@ -81,6 +82,7 @@ export async function createController(options: ControllerOptions): Promise<Loca
   await recover(context, ownership);
   await ensurePredefined(context, options.defaultBridge ?? {});
   firewall.watch();
+  undo.use(watchLinks(context, log));
   return verbs(context, undo.move());
 }
 

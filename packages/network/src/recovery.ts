@@ -5,7 +5,16 @@
  */
 import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { deleteLink, findLink, isErrno, isNamespaceFile, listLinks, removeNetworkNamespace } from '@boxship/linux';
+import {
+  deleteLink,
+  findLink,
+  isErrno,
+  isNamespaceFile,
+  listLinks,
+  NetlinkSocket,
+  netlinkProtocol,
+  removeNetworkNamespace,
+} from '@boxship/linux';
 import type { Context } from './context.ts';
 import type { Ownership } from './drivers/bridge/ownership.ts';
 import { driverNamed } from './drivers/lookup.ts';
@@ -33,7 +42,8 @@ export async function recover(context: Context, ownership: Ownership): Promise<v
   sweepNamespaces(context);
 }
 
-function assertNetwork(context: Context, id: string): void {
+/** Re-asserts one network; a failure is logged. */
+export function assertNetwork(context: Context, id: string): void {
   const network = context.state.networks.get(id)?.network;
   if (network === undefined) return;
   try {
@@ -87,7 +97,7 @@ function withoutLostEndpoints(context: Context, record: SandboxRecord): SandboxR
 }
 
 /** Ports of a bridge that was deleted and made again have no master. */
-function reattach(context: Context, record: SandboxRecord): void {
+export function reattach(context: Context, record: SandboxRecord): void {
   for (const { endpoint, hostInterface } of record.endpoints) {
     if (hostInterface === '') continue;
     const network = context.state.networks.get(endpoint.networkId)?.network;
@@ -99,14 +109,15 @@ async function sweepLinks(context: Context, ownership: Ownership): Promise<void>
   const endpoints = new Set<string>();
   for (const { endpoints: members } of context.state.sandboxes.values())
     for (const { endpoint } of members) endpoints.add(endpoint.id);
-  for (const link of listLinks(context.route)) {
+  using socket = NetlinkSocket.open(netlinkProtocol.route);
+  for (const link of listLinks(socket)) {
     const owner = ownership.parse(link.alias);
     if (owner === undefined) continue;
     const isKnown = owner.kind === 'network' ? context.state.networks.has(owner.id) : endpoints.has(owner.id);
     if (isKnown) continue;
     context.log.warn('link without a record is removed', { link: link.name, alias: link.alias });
     try {
-      await context.route.executeAsync(deleteLink(link.index));
+      await socket.executeAsync(deleteLink(link.index));
     } catch (error) {
       if (!isErrno(error, 'ENODEV')) throw error;
     }

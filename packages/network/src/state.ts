@@ -40,10 +40,11 @@ export class State {
   /** By full id, then name, then unique id prefix. @throws notFound, invalidArgument if ambiguous */
   network(idOrName: string): Network {
     const byId = this.networks.get(idOrName);
-    if (byId !== undefined) return byId.network;
+    if (byId?.state === 'ready') return byId.network;
     let byPrefix: Network | undefined;
     let isAmbiguous = false;
-    for (const { network } of this.networks.values()) {
+    for (const { network, state } of this.networks.values()) {
+      if (state !== 'ready') continue; // being made or removed
       if (network.spec.name === idOrName) return network;
       if (idOrName === '' || !network.id.startsWith(idOrName)) continue;
       isAmbiguous ||= byPrefix !== undefined;

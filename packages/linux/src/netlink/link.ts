@@ -3,6 +3,7 @@
  * Facts: a veth peer is made straight in another namespace by IFLA_NET_NS_FD inside VETH_INFO_PEER, and must not be made up
  * there (the kernel answers ENOTCONN). An alias cannot be given at creation, hence {@link changeLink} in the same batch.
  */
+import { randomInt } from 'node:crypto';
 import { BoxshipError } from '@boxship/base';
 import { bytesToMac, macToBytes } from './address-text.ts';
 import {
@@ -61,8 +62,22 @@ function header(index: number, up?: boolean): Buffer {
   return bytes;
 }
 
+/**
+ * An index for a link about to be made. Requests in one batch can then change the link by index: if its creation fails, they
+ * fail too, where a change by name would meet a stranger's link.
+ */
+export function randomLinkIndex(): number {
+  return randomInt(1 << 20, 1 << 30);
+}
+
 /** A bridge, down until changed. @throws alreadyExists from the socket */
-export function newBridge(options: { name: string; macAddress?: string; mtu?: number }): NetlinkMessage {
+export function newBridge(options: {
+  readonly name: string;
+  /** The index to give it, see {@link randomLinkIndex}; absent: the kernel's choice. */
+  readonly index?: number;
+  readonly macAddress?: string;
+  readonly mtu?: number;
+}): NetlinkMessage {
   const attributes = [attribute.text(attr.name, options.name)];
   if (options.macAddress !== undefined) attributes.push(attribute.bytes(attr.address, macToBytes(options.macAddress)));
   if (options.mtu !== undefined) attributes.push(attribute.u32(attr.mtu, options.mtu));
@@ -70,13 +85,15 @@ export function newBridge(options: { name: string; macAddress?: string; mtu?: nu
   return {
     type: RTM_NEWLINK,
     flags: flags.create | flags.exclusive,
-    payload: Buffer.concat([header(0), ...attributes]),
+    payload: Buffer.concat([header(options.index ?? 0), ...attributes]),
     subject: `create bridge ${options.name}`,
   };
 }
 
 export interface VethOptions {
   readonly name: string;
+  /** As of a bridge, for this end. */
+  readonly index?: number;
   readonly masterIndex?: number;
   readonly mtu?: number;
   readonly peer: { readonly name: string; readonly namespaceFd?: number; readonly macAddress?: string };
@@ -102,7 +119,7 @@ export function newVeth(options: VethOptions): NetlinkMessage {
   return {
     type: RTM_NEWLINK,
     flags: flags.create | flags.exclusive,
-    payload: Buffer.concat([header(0, true), ...attributes]),
+    payload: Buffer.concat([header(options.index ?? 0, true), ...attributes]),
     subject: `create veth ${options.name}`,
   };
 }

@@ -27,6 +27,7 @@ const SOL_SOCKET = 1;
 const SO_RCVBUFFORCE = 33;
 const SO_SNDBUFFORCE = 32;
 const SOL_NETLINK = 270;
+const NETLINK_ADD_MEMBERSHIP = 1;
 const NETLINK_CAP_ACK = 10;
 const NETLINK_EXT_ACK = 11;
 const MSG_DONTWAIT = 0x40;
@@ -41,6 +42,8 @@ const EINTR = 4;
 const ENOBUFS = 105;
 
 export const netlinkProtocol = { route: 0, netfilter: 12 } as const;
+/** Multicast groups of rtnetlink. */
+export const netlinkGroup = { link: 1, neighbour: 3, ipv4Address: 5, ipv4Route: 7 } as const;
 
 /** One buffer for all sockets: reads are synchronous and everything kept is copied out of it. */
 const receiveBuffer = Buffer.alloc(256 * 1024);
@@ -112,7 +115,7 @@ export class NetlinkSocket implements Disposable {
     const first = this.#send([message]);
     for (const received of this.#receiveAll()) {
       if (received.sequence !== first) continue;
-      if (received.type !== NLMSG_ERROR) return received;
+      if (received.type !== NLMSG_ERROR) return { ...received, payload: Buffer.from(received.payload) };
       const error = failureOf(message, received);
       if (error !== undefined) throw error;
     }
@@ -140,6 +143,18 @@ export class NetlinkSocket implements Disposable {
       }
       if (!isTorn || attempt >= 10) return found;
     }
+  }
+
+  /** From now on receives what happens to a kind of object: {@link netlinkGroup}. Such a socket is for {@link drain} only. */
+  subscribe(group: number): void {
+    const value = Buffer.alloc(4);
+    value.writeUInt32LE(group);
+    check(setOption(this.#fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, value, 4), 'setsockopt', 'NETLINK_ADD_MEMBERSHIP');
+  }
+
+  /** The notifications that have arrived; does not wait. Some may be lost when there were very many. */
+  drain(): ReceivedMessage[] {
+    return [...this.#receiveAll()].map((message) => ({ ...message, payload: Buffer.from(message.payload) }));
   }
 
   [Symbol.dispose](): void {

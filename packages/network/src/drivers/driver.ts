@@ -3,15 +3,17 @@
  * records and order; a driver only makes kernel objects equal to what it is told. Every call is idempotent, because each may
  * be the repetition of one that a crash cut off, and synchronous unless the kernel waits.
  */
+import type { NetlinkSocket } from '@boxship/linux';
 import type { Network, NetworkSpec } from '../controller.ts';
 import type { FirewallNetwork } from '../firewall/ruleset.ts';
 import type { EndpointRecord } from '../model.ts';
 
 /** An open sandbox: its namespace and how to work inside. */
 export interface SandboxAccess {
-  readonly id: string;
   readonly namespacePath: string;
-  /** Runs synchronous work inside of the namespace. */
+  /** A socket of the namespace, usable from outside. */
+  readonly route: NetlinkSocket;
+  /** Runs synchronous work inside of the namespace: for what no socket can do. */
   readonly inside: <T>(work: () => T) => T;
 }
 
@@ -25,6 +27,8 @@ export interface Driver {
   fillOptions(id: string, options: Readonly<Record<string, string>>): Record<string, string>;
   /** Makes or re-asserts the network in the kernel. */
   assert(network: Network): void;
+  /** Whether the network still stands in the kernel. */
+  isPresent(network: Network): boolean;
   remove(network: Network): Promise<void>;
   /** What the firewall must know; undefined when nothing. */
   firewall(network: Network): FirewallNetwork | undefined;

@@ -8,6 +8,7 @@ export function plainDriver(name: 'host' | 'null'): Driver {
     validate() {},
     fillOptions: (_id, options) => ({ ...options }),
     assert() {},
+    isPresent: () => true,
     async remove() {},
     firewall: () => undefined,
     interfacePrefix: () => '',

@@ -3,9 +3,9 @@
  * when ports do. Watches for others flushing the rule set.
  */
 import type { Logger } from '@boxship/base';
-import { isErrno, NftBatch, NftSocket } from '@boxship/linux';
+import { deleteConnections, isErrno, NetlinkSocket, NftBatch, NftSocket, netlinkProtocol } from '@boxship/linux';
 import { admitBridges } from './coexistence.ts';
-import { type FirewallPort, type FirewallState, portElements, wholeTable } from './ruleset.ts';
+import { type FirewallPort, type FirewallState, portElements, protocolNumber, wholeTable } from './ruleset.ts';
 
 /** How often a foreign change of the rule set is looked for: one request of 20 µs each. */
 const watchEveryMs = 500;
@@ -19,6 +19,7 @@ export interface FirewallOptions {
 
 export class Firewall implements Disposable {
   readonly #nft: NftSocket;
+  readonly #conntrack: NetlinkSocket;
   readonly #options: FirewallOptions;
   #generation = -1;
   #bridges: readonly string[] = [];
@@ -28,6 +29,7 @@ export class Firewall implements Disposable {
   constructor(options: FirewallOptions) {
     this.#options = options;
     this.#nft = NftSocket.open();
+    this.#conntrack = NetlinkSocket.open(netlinkProtocol.netfilter);
   }
 
   /** Replaces the whole table in one transaction: no moment without rules, connections live on. */
@@ -41,26 +43,18 @@ export class Firewall implements Disposable {
   }
 
   publish(ports: readonly FirewallPort[]): void {
-    this.#change(ports, (batch, set, elements) => batch.addElements(set, elements));
+    this.move([], ports);
   }
 
   withdraw(ports: readonly FirewallPort[]): void {
-    this.#change(ports, (batch, set, elements) => batch.deleteElements(set, elements));
+    this.move(ports, []);
   }
 
   /** Replaces ports in one transaction, e.g. when the gateway of a sandbox moves. */
   move(before: readonly FirewallPort[], after: readonly FirewallPort[]): void {
-    this.withdraw(before);
-    this.publish(after);
-  }
-
-  #change(
-    ports: readonly FirewallPort[],
-    add: (batch: NftBatch, set: string, elements: Parameters<NftBatch['addElements']>[1]) => void,
-  ): void {
-    if (ports.length === 0) return;
     const batch = new NftBatch('inet', this.#options.table);
-    for (const [set, elements] of portElements(ports)) add(batch, set, elements);
+    for (const [set, elements] of portElements(before)) batch.deleteElements(set, elements);
+    for (const [set, elements] of portElements(after)) batch.addElements(set, elements);
     if (batch.isEmpty) return;
     try {
       this.#nft.commit(batch);
@@ -71,6 +65,13 @@ export class Firewall implements Disposable {
       this.#options.log.warn('firewall table was changed by another program: rebuilt', { error });
       this.rebuild();
     }
+    this.#forgetFlows([...before, ...after]);
+  }
+
+  /** Clients that keep sending UDP would go on to reach what the port meant before. */
+  #forgetFlows(ports: readonly FirewallPort[]): void {
+    const numbers = new Set(ports.filter(({ protocol }) => protocol === 'udp').map(({ hostPort }) => hostPort));
+    for (const number of numbers) deleteConnections(this.#conntrack, protocolNumber.udp, number);
   }
 
   /** Rebuilds whenever our table vanishes or a foreign FORWARD chain changes. */
@@ -106,5 +107,6 @@ export class Firewall implements Disposable {
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
     this.#nft[Symbol.dispose]();
+    this.#conntrack[Symbol.dispose]();
   }
 }

@@ -12,7 +12,7 @@ export async function createNetwork(context: Context, spec: NetworkSpec): Promis
   checkName(spec.name);
   if (reservedNames.has(spec.name))
     throw new BoxshipError('permissionDenied', `operation is not permitted on predefined ${spec.name} network`);
-  return await context.mutex.run('networks', () => makeNetwork(context, spec));
+  return await context.mutex.run('networks', () => makeNetwork(context, configured(context, spec)));
 }
 
 /** The same without the check for reserved names: the predefined networks are made through it. */
@@ -43,6 +43,33 @@ export async function makeNetwork(context: Context, spec: NetworkSpec): Promise<
   };
   await establish(context, { state: 'creating', network }, hasKernelSide);
   return network;
+}
+
+/** A network that takes its settings from a configuration network. @throws notFound, invalidArgument, Docker's texts */
+function configured(context: Context, spec: NetworkSpec): NetworkSpec {
+  const name = spec.configFrom ?? '';
+  if (name === '') return spec;
+  const config = [...context.state.networks.values()].find(({ network }) => network.spec.name === name)?.network.spec;
+  if (config === undefined)
+    throw new BoxshipError('notFound', `configuration network ${JSON.stringify(name)} not found`);
+  if (!config.isConfigOnly)
+    throw new BoxshipError('permissionDenied', `network ${JSON.stringify(name)} is not a configuration network`);
+  if ((spec.pools ?? []).length > 0 || Object.keys(spec.options ?? {}).length > 0)
+    throw new BoxshipError(
+      'permissionDenied',
+      'user specified configurations are not supported if the network depends on a configuration network',
+    );
+  const { pools, options, enableIPv4, enableIPv6, ipamOptions, isInternal } = config;
+  return {
+    ...spec,
+    pools,
+    options,
+    enableIPv4,
+    enableIPv6,
+    ipamOptions,
+    isInternal: spec.isInternal === true || isInternal,
+    labels: { ...config.labels, ...spec.labels },
+  };
 }
 
 async function establish(context: Context, record: NetworkRecord, hasKernelSide: boolean): Promise<void> {

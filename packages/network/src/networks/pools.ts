@@ -66,7 +66,10 @@ function complete(pool: AddressPool & { subnet: string }): AddressPool {
 
 function networkPrefixes(context: Context): Prefix[] {
   return [...context.state.networks.values()].flatMap(({ network }) =>
-    network.spec.pools.flatMap(({ subnet }) => (subnet === undefined ? [] : [parsePrefix(subnet)])),
+    // a configuration network has no subnets of its own: it lends them
+    (network.spec.isConfigOnly ? [] : network.spec.pools).flatMap(({ subnet }) =>
+      subnet === undefined ? [] : [parsePrefix(subnet)],
+    ),
   );
 }
 

@@ -17,6 +17,9 @@ export async function removeNetwork(context: Context, idOrName: string): Promise
         'permissionDenied',
         `error while removing network: network ${name} id ${network.id} has active endpoints`,
       );
+    const isUsed = [...context.state.networks.values()].some((other) => other.network.spec.configFrom === name);
+    if (network.spec.isConfigOnly && isUsed)
+      throw new BoxshipError('permissionDenied', `configuration network ${JSON.stringify(name)} is in use`);
     await takeBack(context, { state: 'deleting', network });
   });
 }

@@ -1,14 +1,15 @@
 /** `connect` and `disconnect`: endpoints of a sandbox that lives. Its container is not paused; streams on other networks go on. */
 import { BoxshipError, failPoint } from '@boxship/base';
 import type { Context } from '../context.ts';
-import type { Endpoint, EndpointSpec } from '../controller.ts';
+import type { Endpoint, EndpointSpec, Network } from '../controller.ts';
 import { setDefaultRoutes } from '../drivers/bridge/driver.ts';
 import { driverNamed } from '../drivers/lookup.ts';
 import type { EndpointRecord, SandboxRecord } from '../model.ts';
 import { planEndpoint } from './endpoint.ts';
 import { announce, changeOwnFile } from './files.ts';
 import { directListeners, firewallPorts, gatewayOf, gatewaysOf } from './gateway.ts';
-import { accessTo } from './namespace.ts';
+import { openNamespace } from './namespace.ts';
+import { holdPorts } from './ports.ts';
 import { validateCombination, validateEndpoint } from './validate.ts';
 
 /** @throws notFound, permissionDenied, invalidArgument with Docker's texts */
@@ -27,17 +28,26 @@ export async function connect(context: Context, sandboxId: string, spec: Endpoin
     );
     validateCombination([...others, network]);
     const added = planEndpoint(context, before.spec, network, spec, before.nextInterface);
-    const after: SandboxRecord = {
+    const planned: SandboxRecord = {
       ...before,
       endpoints: [...before.endpoints, added],
       nextInterface: before.nextInterface + 1,
     };
+    // books the address while the ports are waited for
+    context.state.setSandbox(planned);
+    let after = planned;
+    try {
+      after = await holdPorts(context, planned);
+    } catch (error) {
+      context.state.setSandbox(before);
+      throw error;
+    }
     // an endpoint in the record without its link is taken out at the next start
     context.store.saveSandbox(after);
     context.state.setSandbox(after);
     await failPoint('ep.row');
     try {
-      driverNamed(context, network.spec.driver).join(network, added, accessTo(after));
+      joinSandbox(context, network, added, after);
       await failPoint('ep.veth');
       moveGateway(context, before, after);
       changeOwnFile(context, after, added.endpoint, 'here');
@@ -90,6 +100,11 @@ async function part(context: Context, before: SandboxRecord, member: EndpointRec
   announce(context, after, endpoint, 'gone');
 }
 
+function joinSandbox(context: Context, network: Network, added: EndpointRecord, record: SandboxRecord): void {
+  using access = openNamespace(record.namespacePath);
+  driverNamed(context, network.spec.driver).join(network, added, access);
+}
+
 /** When another endpoint becomes the gateway, the default route and the published ports go with it. */
 function moveGateway(context: Context, before: SandboxRecord, after: SandboxRecord): void {
   const old = gatewayOf(before.endpoints.map(({ endpoint }) => endpoint));
@@ -97,5 +112,7 @@ function moveGateway(context: Context, before: SandboxRecord, after: SandboxReco
   if (old?.id === now?.id) return;
   context.firewall.move(firewallPorts(before.ports, old), firewallPorts(after.ports, now));
   directListeners(context, after);
-  if (now !== undefined) accessTo(after).inside(() => setDefaultRoutes(now.interfaceName, gatewaysOf(now)));
+  if (now === undefined) return;
+  using access = openNamespace(after.namespacePath);
+  setDefaultRoutes(access, now.interfaceName, gatewaysOf(now));
 }

@@ -6,16 +6,15 @@
 import { join } from 'node:path';
 import { failPoint } from '@boxship/base';
 import type { Context } from '../context.ts';
-import type { EndpointSpec, Network, PublishedPort, Sandbox, SandboxSpec } from '../controller.ts';
+import type { EndpointSpec, Network, Sandbox, SandboxSpec } from '../controller.ts';
 import { setDefaultRoutes } from '../drivers/bridge/driver.ts';
-import { optionKey } from '../drivers/bridge/options.ts';
 import { driverNamed } from '../drivers/lookup.ts';
 import type { EndpointRecord, SandboxRecord } from '../model.ts';
 import { planEndpoint } from './endpoint.ts';
 import { announce, writeFiles } from './files.ts';
 import { directListeners, firewallPorts, gatewayOf, gatewaysOf } from './gateway.ts';
-import { accessTo, makeNamespace, shareNamespace } from './namespace.ts';
-import { publishError } from './port-error.ts';
+import { makeNamespace, shareNamespace } from './namespace.ts';
+import { holdPorts } from './ports.ts';
 import { takeBackSandbox } from './remove.ts';
 import { validateSandbox } from './validate.ts';
 
@@ -28,7 +27,7 @@ export async function createSandbox(context: Context, spec: SandboxSpec): Promis
     // from here on the addresses are booked
     context.state.setSandbox(record);
     try {
-      record = await hold(context, record, joined);
+      record = await holdPorts(context, record);
       context.state.setSandbox(record);
       context.store.saveSandbox(record);
       await failPoint('start.op-row');
@@ -39,7 +38,7 @@ export async function createSandbox(context: Context, spec: SandboxSpec): Promis
       context.state.setSandbox(record);
       publish(context, record);
       await failPoint('start.fw-applied');
-      context.store.setSandboxState(spec.id, 'ready');
+      context.store.setSandboxReady(record);
       await failPoint('start.ready');
     } catch (error) {
       await takeBackSandbox(context, record);
@@ -66,33 +65,16 @@ function plan(context: Context, spec: SandboxSpec, joined: Joined): SandboxRecor
   };
 }
 
-/** Books the ports. Without an endpoint that could carry them (internal, none, host) they are not published, as with Docker. */
-async function hold(context: Context, record: SandboxRecord, joined: Joined): Promise<SandboxRecord> {
-  const requests = record.spec.ports ?? [];
-  const gateway = gatewayOf(record.endpoints.map(({ endpoint }) => endpoint));
-  if (requests.length === 0 || gateway === undefined) return record;
-  const network = joined.find((candidate) => candidate.network.id === gateway.networkId)?.network;
-  const hostIp = network?.spec.options[optionKey.hostBinding] ?? '0.0.0.0';
-  try {
-    const ports: readonly PublishedPort[] = await context.ports.allocate(record.spec.id, requests, hostIp);
-    return { ...record, ports };
-  } catch (error) {
-    throw publishError(error, record.spec.containerName, gateway.id);
-  }
-}
-
 /** Namespace, interfaces, routes, files: synchronous, a few milliseconds. */
 function build(context: Context, record: SandboxRecord, joined: Joined): void {
   const isHost = record.spec.useHostNamespace === true || joined.some(({ network }) => network.spec.driver === 'host');
-  if (isHost) shareNamespace(record.namespacePath);
-  else makeNamespace(record.namespacePath);
-  const access = accessTo(record);
+  using access = isHost ? shareNamespace(record.namespacePath) : makeNamespace(record.namespacePath);
   for (const [index, { network }] of joined.entries()) {
     const endpoint = record.endpoints[index];
     if (endpoint !== undefined) driverNamed(context, network.spec.driver).join(network, endpoint, access);
   }
   const gateway = gatewayOf(record.endpoints.map(({ endpoint }) => endpoint));
-  if (gateway !== undefined) access.inside(() => setDefaultRoutes(gateway.interfaceName, gatewaysOf(gateway)));
+  if (gateway !== undefined) setDefaultRoutes(access, gateway.interfaceName, gatewaysOf(gateway));
   writeFiles(context, record);
   for (const { endpoint } of record.endpoints) announce(context, record, endpoint, 'here');
 }

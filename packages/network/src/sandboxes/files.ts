@@ -69,7 +69,7 @@ function linkLines(context: Context, record: SandboxRecord, endpoint: Endpoint):
 }
 
 /** How the members of a user-defined network are written into each other's files. */
-function presenceLines(record: SandboxRecord, endpoint: Endpoint): string[] {
+function presenceLines(endpoint: Endpoint): string[] {
   const names = [
     ...endpoint.dnsNames,
     ...endpoint.dnsNames.slice(0, 1).map((name) => `${name}.${endpoint.networkName}`),
@@ -82,16 +82,14 @@ function neighbourLines(context: Context, record: SandboxRecord): string[] {
     if (!isUserDefined(context.state.networks.get(endpoint.networkId)?.network)) return [];
     return context.state
       .membersOf(endpoint.networkId)
-      .flatMap(({ sandbox, member }) =>
-        sandbox.spec.id === record.spec.id ? [] : presenceLines(sandbox, member.endpoint),
-      );
+      .flatMap(({ sandbox, member }) => (sandbox.spec.id === record.spec.id ? [] : presenceLines(member.endpoint)));
   });
 }
 
 /** Tells the neighbours of an endpoint that it is there, or (`gone`) that it was. */
 export function announce(context: Context, record: SandboxRecord, endpoint: Endpoint, kind: 'here' | 'gone'): void {
   const isUser = isUserDefined(context.state.networks.get(endpoint.networkId)?.network);
-  const lines = presenceLines(record, endpoint);
+  const lines = presenceLines(endpoint);
   for (const { sandbox, member } of context.state.membersOf(endpoint.networkId)) {
     const path = sandbox.spec.files?.hostsPath;
     if (path === undefined || path === '' || sandbox.spec.id === record.spec.id) continue;

@@ -1,4 +1,4 @@
-/** The namespace of a sandbox: made once, found again by its name. */
+/** The namespace of a sandbox: made once, found again by its name, worked in through one netlink socket that belongs to it. */
 import {
   changeLink,
   createNetworkNamespace,
@@ -9,31 +9,44 @@ import {
   runInNetworkNamespace,
 } from '@boxship/linux';
 import type { SandboxAccess } from '../drivers/driver.ts';
-import type { SandboxRecord } from '../model.ts';
 import { writeSysctl } from '../sysctl.ts';
 
 const loopbackIndex = 1;
 
+export interface OpenSandbox extends SandboxAccess, Disposable {}
+
 /** Makes the namespace, its loopback up, IPv6 off until an endpoint brings it. Remains of an earlier try are replaced. */
-export function makeNamespace(path: string): void {
+export function makeNamespace(path: string): OpenSandbox {
   removeNetworkNamespace(path);
-  createNetworkNamespace(path, () => {
+  const route = createNetworkNamespace(path, () => {
     writeSysctl('net/ipv6/conf/all/disable_ipv6', '1');
-    using socket = NetlinkSocket.open(netlinkProtocol.route);
-    socket.execute(changeLink(loopbackIndex, { isUp: true }));
+    return NetlinkSocket.open(netlinkProtocol.route);
   });
+  route.execute(changeLink(loopbackIndex, { isUp: true }));
+  return accessBy(path, route);
 }
 
 /** The namespace of the controller under a name of the sandbox's own. */
-export function shareNamespace(path: string): void {
+export function shareNamespace(path: string): OpenSandbox {
   removeNetworkNamespace(path);
   nameOwnNetworkNamespace(path);
+  return accessBy(path, NetlinkSocket.open(netlinkProtocol.route));
 }
 
-export function accessTo(record: Pick<SandboxRecord, 'namespacePath' | 'spec'>): SandboxAccess {
+/** Opens the namespace of a sandbox that lives. */
+export function openNamespace(path: string): OpenSandbox {
+  return accessBy(
+    path,
+    runInNetworkNamespace(path, () => NetlinkSocket.open(netlinkProtocol.route)),
+  );
+}
+
+function accessBy(path: string, route: NetlinkSocket): OpenSandbox {
   return {
-    id: record.spec.id,
-    namespacePath: record.namespacePath,
-    inside: (work) => runInNetworkNamespace(record.namespacePath, work),
+    namespacePath: path,
+    route,
+    inside: (work) => runInNetworkNamespace(path, work),
+    // an open socket would keep the namespace alive after its removal
+    [Symbol.dispose]: () => route[Symbol.dispose](),
   };
 }

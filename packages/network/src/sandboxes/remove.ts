@@ -20,7 +20,7 @@ export async function removeSandbox(context: Context, id: string): Promise<void>
 export async function takeBackSandbox(context: Context, record: SandboxRecord): Promise<void> {
   const { id } = record.spec;
   const isPublished = context.state.sandboxes.get(id)?.state === 'ready';
-  context.store.setSandboxState(id, 'deleting');
+  context.store.setSandboxDeleting(id);
   // in memory too, at once: a rebuild of the rules from now on leaves its ports out
   context.state.setSandbox({ ...record, state: 'deleting' });
   await failPoint('stop.op-row');

@@ -7,41 +7,46 @@ import { join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { BoxshipError, type Logger } from '@boxship/base';
 import type { NetworkRecord, SandboxRecord } from '../model.ts';
+import { Mirror } from './mirror.ts';
 import { schema, schemaVersion } from './schema.ts';
 
 export class Store implements Disposable {
   readonly #db: DatabaseSync;
+  readonly #mirror: Mirror;
   readonly #statements = new Map<string, StatementSync>();
 
-  private constructor(db: DatabaseSync) {
+  private constructor(db: DatabaseSync, mirror: Mirror) {
     this.#db = db;
+    this.#mirror = mirror;
   }
 
   /**
-   * Opens `<directory>/network.db`. A database that cannot be read is put aside and a new one begun; the log says so.
+   * Opens `network.db` in the state directory. A database that cannot be read is put aside and made again from the copies of
+   * its records; the log says so.
    * @throws unavailable when another controller has it open, failedPrecondition when a newer version wrote it
    */
-  static open(directory: string, log: Logger): Store {
-    mkdirSync(directory, { recursive: true, mode: 0o710 });
-    const path = join(directory, 'network.db');
+  static open(directories: { readonly state: string; readonly run: string }, log: Logger): Store {
+    mkdirSync(directories.state, { recursive: true, mode: 0o710 });
+    const mirror = new Mirror(directories);
+    const path = join(directories.state, 'network.db');
     try {
-      return new Store(openDatabase(path));
+      return new Store(openDatabase(path), mirror);
     } catch (error) {
       if (BoxshipError.is(error)) throw error;
       const aside = `${path}.corrupt-${Date.now()}`;
-      log.error('network database is damaged: put aside and begun anew; networks must be created again', {
-        path,
+      for (const suffix of ['', '-wal', '-shm']) putAside(`${path}${suffix}`, `${aside}${suffix}`);
+      const store = new Store(openDatabase(path), mirror);
+      const networks = mirror.networks(log);
+      const sandboxes = mirror.sandboxes(log);
+      for (const record of networks) store.saveNetwork(record);
+      for (const record of sandboxes) store.saveSandbox(record);
+      log.error('network database is damaged: put aside and made again from the copies of its records', {
         aside,
+        networks: networks.length,
+        sandboxes: sandboxes.length,
         error,
       });
-      for (const suffix of ['', '-wal', '-shm']) {
-        try {
-          renameSync(`${path}${suffix}`, `${aside}${suffix}`);
-        } catch (renameError) {
-          if ((renameError as NodeJS.ErrnoException).code !== 'ENOENT') throw renameError;
-        }
-      }
-      return new Store(openDatabase(path));
+      return store;
     }
   }
 
@@ -73,9 +78,11 @@ export class Store implements Disposable {
         JSON.stringify(network),
       ),
     );
+    if (record.state === 'ready') this.#mirror.saveNetwork(record);
   }
 
   deleteNetwork(id: string): void {
+    this.#mirror.deleteNetwork(id);
     this.#durably(() => this.#run('DELETE FROM network WHERE id = ?', id));
   }
 
@@ -110,11 +117,18 @@ export class Store implements Disposable {
       for (const port of record.ports)
         this.#run('INSERT INTO port VALUES (?, ?, ?, ?)', port.protocol, port.hostIp, port.hostPort, id);
     });
+    if (record.state === 'ready') this.#mirror.saveSandbox(record);
   }
 
-  /** Only the state: endpoints and ports stay as they are. */
-  setSandboxState(id: string, state: SandboxRecord['state']): void {
-    this.#run('UPDATE sandbox SET state = ? WHERE id = ?', state, id);
+  /** The record is whole now: endpoints and ports are in the store already. */
+  setSandboxReady(record: SandboxRecord): void {
+    this.#run('UPDATE sandbox SET state = ? WHERE id = ?', 'ready', record.spec.id);
+    this.#mirror.saveSandbox(record);
+  }
+
+  setSandboxDeleting(id: string): void {
+    this.#mirror.deleteSandbox(id);
+    this.#run('UPDATE sandbox SET state = ? WHERE id = ?', 'deleting', id);
   }
 
   deleteSandbox(id: string): void {
@@ -161,6 +175,14 @@ export class Store implements Disposable {
 
   #all(sql: string): Record<string, unknown>[] {
     return this.#prepare(sql).all();
+  }
+}
+
+function putAside(from: string, to: string): void {
+  try {
+    renameSync(from, to);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
 }
 

@@ -168,19 +168,34 @@ export function networkSuite(name: string, make: () => Promise<SuiteTarget>): vo
       await host.run(host.neighbour, 'ip', 'route', 'add', 'local', '127.0.0.0/8', 'dev', 'lo', 'table', 'local');
     });
 
-    test('UDP is published too', async () => {
-      const server = await sandbox('dns', {
-        ports: [{ protocol: 'udp', containerPort: 5353, hostIp: '', hostPort: 5300 }],
-      });
-      const echo = `const s=require('dgram').createSocket('udp4');s.on('message',(m,r)=>s.send('got '+m,r.port,r.address));s.bind(5353,()=>console.log('ready'))`;
-      const child = host.spawn(server.namespacePath, process.execPath, ['-e', echo]);
+    /** A UDP server in a sandbox that answers `NAME MESSAGE`. */
+    const serveUdp = async (of: Sandbox, answer: string): Promise<void> => {
+      const script = `const s=require('dgram').createSocket('udp4');s.on('message',(m,r)=>s.send('${answer} '+m,r.port,r.address));s.bind(5353,()=>console.log('ready'))`;
+      const child = host.spawn(of.namespacePath, process.execPath, ['-e', script]);
       await new Promise((resolve) => child.stdout?.once('data', resolve));
-      const ask = (namespace: string, address: string): Promise<string> =>
-        host.run(namespace, 'sh', '-c', `printf x | socat -t 0.5 - UDP:${address}:5300`);
-      expect(await ask(host.namespace, '127.0.0.1')).toBe('got x');
-      expect(await ask(host.namespace, '[::1]')).toBe('got x');
-      expect(await ask(host.neighbour, hostAddress)).toBe('got x');
-      child.kill();
+    };
+    const askUdp = (namespace: string, address: string, options = ''): Promise<string> =>
+      host.run(namespace, 'sh', '-c', `printf x | socat -t 0.5 - UDP:${address}:5300${options}`);
+
+    test('UDP is published too', async () => {
+      const ports = [{ protocol: 'udp', containerPort: 5353, hostIp: '', hostPort: 5300 }] as const;
+      await serveUdp(await sandbox('dns', { ports }), 'one');
+      expect(await askUdp(host.namespace, '127.0.0.1')).toBe('one x');
+      expect(await askUdp(host.namespace, '[::1]')).toBe('one x');
+      expect(await askUdp(host.neighbour, hostAddress)).toBe('one x');
+    });
+
+    test('a UDP client that goes on sending reaches the next owner of the port', async () => {
+      const ports = [{ protocol: 'udp', containerPort: 5353, hostIp: '', hostPort: 5300 }] as const;
+      const first = await sandbox('first', { ports });
+      await serveUdp(first, 'first');
+      const ask = (): Promise<string> => askUdp(host.neighbour, hostAddress, ',sourceport=40000,reuseaddr');
+      expect(await ask()).toBe('first x');
+      await controller.removeSandbox(first.id);
+      // into the void: the connection is tracked anew, untranslated
+      await expect(ask()).rejects.toThrow('Connection refused');
+      await serveUdp(await sandbox('second', { ports }), 'second');
+      expect(await ask()).toBe('second x');
     });
 
     test('ports in use are refused in the words of Docker and leave nothing behind', async () => {
@@ -428,6 +443,38 @@ export function networkSuite(name: string, make: () => Promise<SuiteTarget>): vo
       expect(await controller.connect(web.id, { network: 'bridge' })).toMatchObject({ interfaceName: 'eth2' });
       expect(await refusal(controller.disconnect(web.id, 'alpha'))).toMatchObject({ kind: 'permissionDenied' });
       await controller.disconnect(web.id, 'alpha', { force: true });
+    });
+
+    test('ports of a sandbox without a way out are published when it gets one', async () => {
+      await controller.createNetwork({ name: 'inner', driver: 'bridge', isInternal: true });
+      const ports = [{ protocol: 'tcp', containerPort: 80, hostIp: '', hostPort: 8087 }] as const;
+      const web = await sandbox('web', { endpoints: [{ network: 'inner' }], ports });
+      expect(web.ports).toEqual([]);
+      expect(await host.run(web.namespacePath, 'ip', 'route', 'show', 'default')).toBe('');
+      host.serve(web.namespacePath, 80);
+      await controller.connect(web.id, { network: 'bridge' });
+      expect((await controller.sandbox(web.id)).ports).toHaveLength(2);
+      expect(await host.ask(host.neighbour, hostAddress, 8087)).toBe(`from ${neighbourAddress}`);
+    });
+
+    test('a configuration network lends its settings', async () => {
+      await controller.createNetwork({
+        name: 'settings',
+        driver: 'bridge',
+        isConfigOnly: true,
+        pools: [{ subnet: '10.33.0.0/24' }],
+        labels: { from: 'settings' },
+      });
+      const made = await controller.createNetwork({ name: 'made', driver: 'bridge', configFrom: 'settings' });
+      expect(made.spec).toMatchObject({
+        pools: [{ subnet: '10.33.0.0/24', gateway: '10.33.0.1' }],
+        labels: { from: 'settings' },
+      });
+      expect(await refusal(controller.removeNetwork('settings'))).toMatchObject({
+        message: 'configuration network "settings" is in use',
+      });
+      await controller.removeNetwork('made');
+      await controller.removeNetwork('settings');
     });
 
     test('IPv6 networks: addresses, routes and ports of both families', async () => {

@@ -15,6 +15,7 @@ import {
   newAddress,
   newBridge,
   newVeth,
+  randomLinkIndex,
   setRoute,
 } from '@boxship/linux';
 import type { AddressPool, Network, NetworkSpec } from '../../controller.ts';
@@ -31,8 +32,6 @@ export interface BridgeDriverOptions {
   /** MTU of networks that name none. */
   readonly mtu: number;
 }
-
-const loopbackIndex = 1;
 
 export class BridgeDriver implements Driver {
   readonly name = 'bridge';
@@ -76,9 +75,10 @@ export class BridgeDriver implements Driver {
     let link = findLink(this.#route, options.bridge);
     if (link === undefined) {
       const mtu = options.mtu ?? (this.#mtu === 1500 ? undefined : this.#mtu);
+      const index = randomLinkIndex();
       this.#route.execute(
-        newBridge({ name: options.bridge, macAddress: randomMac(), ...(mtu === undefined ? {} : { mtu }) }),
-        changeLink(options.bridge, { alias }),
+        newBridge({ name: options.bridge, index, macAddress: randomMac(), ...(mtu === undefined ? {} : { mtu }) }),
+        changeLink(index, { alias }),
       );
       link = findLink(this.#route, options.bridge);
       if (link === undefined)
@@ -125,6 +125,10 @@ export class BridgeDriver implements Driver {
     if (!link.isUp) this.#route.execute(changeLink(link.index, { isUp: true }));
   }
 
+  isPresent(network: Network): boolean {
+    return findLink(this.#route, parseBridgeOptions(network.id, network.spec.options).bridge) !== undefined;
+  }
+
   async remove(network: Network): Promise<void> {
     const { bridge } = parseBridgeOptions(network.id, network.spec.options);
     const link = findLink(this.#route, bridge);
@@ -138,15 +142,17 @@ export class BridgeDriver implements Driver {
       throw new BoxshipError('unavailable', `bridge ${options.bridge} of network ${network.spec.name} is gone`);
     const mtu = options.mtu ?? this.#mtu;
     const namespaceFd = openSync(sandbox.namespacePath, 'r');
+    const index = randomLinkIndex();
     try {
       this.#route.execute(
         newVeth({
           name: hostInterface,
+          index,
           masterIndex: bridge.index,
           mtu,
           peer: { name: endpoint.interfaceName, namespaceFd, macAddress: endpoint.macAddress },
         }),
-        changeLink(hostInterface, {
+        changeLink(index, {
           alias: this.#ownership.aliasOf('endpoint', endpoint.id),
           // hairpin: under br_netfilter a container that uses its own published port is answered by the bridge port itself
           bridgePort: { isHairpin: true, isIsolated: !options.isIccEnabled },
@@ -155,10 +161,7 @@ export class BridgeDriver implements Driver {
     } finally {
       closeSync(namespaceFd);
     }
-    sandbox.inside(() => {
-      using socket = NetlinkSocket.open(netlinkProtocol.route);
-      configureInside(socket, network, endpoint);
-    });
+    configureInside(sandbox, network, endpoint);
   }
 
   reattach(network: Network, hostInterface: string): void {
@@ -168,7 +171,7 @@ export class BridgeDriver implements Driver {
     if (bridge === undefined || link === undefined || link.masterIndex === bridge.index) return;
     this.#route.execute(
       changeLink(link.index, { masterIndex: bridge.index }),
-      changeLink(hostInterface, { bridgePort: { isHairpin: true, isIsolated: !options.isIccEnabled } }),
+      changeLink(link.index, { bridgePort: { isHairpin: true, isIsolated: !options.isIccEnabled } }),
     );
   }
 
@@ -188,16 +191,17 @@ export class BridgeDriver implements Driver {
   }
 }
 
-/** Address, link state and loopback of the sandbox side, in one request. Routes by gateway are the sandbox's affair. */
-function configureInside(socket: NetlinkSocket, network: Network, endpoint: EndpointRecord['endpoint']): void {
-  const link = findLink(socket, endpoint.interfaceName);
+/** Address and link state of the sandbox side, in one request. Routes by gateway are the sandbox's affair. */
+function configureInside(sandbox: SandboxAccess, network: Network, endpoint: EndpointRecord['endpoint']): void {
+  const link = findLink(sandbox.route, endpoint.interfaceName);
   if (link === undefined)
     throw new BoxshipError('aborted', `interface ${endpoint.interfaceName} vanished from its sandbox`);
-  if (endpoint.ipv6Address !== '') {
-    writeSysctl('net/ipv6/conf/lo/disable_ipv6', '0');
-    writeSysctl(`net/ipv6/conf/${link.name}/disable_ipv6`, '0');
-  }
-  const requests = [changeLink(loopbackIndex, { isUp: true }), changeLink(link.index, { isUp: true })];
+  if (endpoint.ipv6Address !== '')
+    sandbox.inside(() => {
+      writeSysctl('net/ipv6/conf/lo/disable_ipv6', '0');
+      writeSysctl(`net/ipv6/conf/${link.name}/disable_ipv6`, '0');
+    });
+  const requests = [changeLink(link.index, { isUp: true })];
   if (endpoint.ipv4Address !== '') {
     const pool = network.spec.pools.find((candidate: AddressPool) => candidate.subnet?.includes('.') === true);
     const broadcast = pool?.subnet === undefined ? undefined : broadcastOf(parsePrefix(pool.subnet));
@@ -214,15 +218,14 @@ function configureInside(socket: NetlinkSocket, network: Network, endpoint: Endp
     requests.push(
       newAddress({ linkIndex: link.index, address: endpoint.ipv6Address, prefixLength: endpoint.ipv6PrefixLength }),
     );
-  socket.execute(...requests);
+  sandbox.route.execute(...requests);
 }
 
-/** Sets the default routes of a sandbox to the gateways of one endpoint. Runs inside of its namespace. */
-export function setDefaultRoutes(interfaceName: string, gateways: readonly string[]): void {
-  using socket = NetlinkSocket.open(netlinkProtocol.route);
-  const link = findLink(socket, interfaceName);
+/** Sets the default routes of a sandbox to the gateways of one endpoint. */
+export function setDefaultRoutes(sandbox: SandboxAccess, interfaceName: string, gateways: readonly string[]): void {
+  const link = findLink(sandbox.route, interfaceName);
   if (link === undefined) throw new BoxshipError('aborted', `interface ${interfaceName} vanished from its sandbox`);
-  socket.execute(...gateways.map((gateway) => setRoute({ gateway, linkIndex: link.index })));
+  sandbox.route.execute(...gateways.map((gateway) => setRoute({ gateway, linkIndex: link.index })));
 }
 
 /** Docker's prefix for addresses of its own making. */

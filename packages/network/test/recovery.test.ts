@@ -1,0 +1,323 @@
+/**
+ * Death at every step: the controller is killed at a named point, started again, and the kernel must equal the records; a call
+ * that was under way succeeds at the successor. What runs meanwhile notices nothing.
+ */
+
+import { once } from 'node:events';
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { BoxshipError, poll, randomId } from '@boxship/base';
+import { changeLink, newVeth } from '@boxship/linux';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Sandbox } from '../src/index.ts';
+import { TestNetworkd } from '../src/testsuite/networkd.ts';
+import { hostAddress, TestHost } from '../src/testsuite/test-host.ts';
+
+let host: TestHost;
+let networkd: TestNetworkd;
+
+beforeEach(() => {
+  host = new TestHost();
+  networkd = new TestNetworkd(host, 'one');
+});
+afterEach(async () => {
+  networkd[Symbol.dispose]();
+  await host[Symbol.asyncDispose]();
+});
+
+const port = (hostPort: number) => ({ protocol: 'tcp', containerPort: 80, hostIp: '', hostPort }) as const;
+
+async function sandbox(of: TestNetworkd, name: string, hostPort: number, network = 'bridge'): Promise<Sandbox> {
+  const id = randomId();
+  const directory = join(host.directory, 'files', id);
+  mkdirSync(directory, { recursive: true });
+  return await of.controller.createSandbox({
+    id,
+    containerName: name,
+    hostname: id.slice(0, 12),
+    domainname: '',
+    files: { hostsPath: join(directory, 'hosts'), resolvConfPath: join(directory, 'resolv.conf') },
+    endpoints: [{ network }],
+    ports: [port(hostPort)],
+  });
+}
+
+/** Elements of our sets that speak of containers, and everything the census counts. */
+async function everything(of: TestNetworkd): Promise<string[]> {
+  const rules = await host.run(host.namespace, 'nft', 'list', 'ruleset');
+  return [...host.census([of.runDirectory]), ...[...rules.matchAll(/(?:tcp|udp) \. \d+/g)].map(([element]) => element)];
+}
+
+async function settlesTo(of: TestNetworkd, expected: readonly string[]): Promise<void> {
+  let last: string[] = [];
+  await poll({ everyMs: 30, timeoutMs: 5000 }, async () => {
+    last = await everything(of);
+    return last.length === expected.length || undefined;
+  });
+  expect(last).toEqual(expected);
+}
+
+describe('killed at every step', () => {
+  test.each(['start.op-row', 'start.veth-made', 'start.fw-applied', 'start.ready'])(
+    'createSandbox at %s: the call succeeds at the successor, nothing is left afterwards',
+    async (point) => {
+      networkd.start();
+      await networkd.controller.listNetworks();
+      const before = await everything(networkd);
+      await networkd.kill();
+      networkd.start(`${point}=kill`);
+      const making = sandbox(networkd, 'web', 8080);
+      expect(await networkd.ended()).toBe('SIGKILL');
+      networkd.start();
+      const web = await making;
+      host.serve(web.namespacePath, 80);
+      expect(await host.ask(host.namespace, '127.0.0.1', 8080)).toMatch(/^from /);
+      expect(await networkd.controller.listSandboxes()).toEqual([web]);
+      await networkd.controller.removeSandbox(web.id);
+      await settlesTo(networkd, before);
+    },
+  );
+
+  test.each(['stop.op-row', 'stop.ports-released', 'stop.net-released', 'stop.row-deleted'])(
+    'removeSandbox at %s: the call succeeds at the successor, nothing is left',
+    async (point) => {
+      networkd.start();
+      await networkd.controller.listNetworks();
+      const before = await everything(networkd);
+      const web = await sandbox(networkd, 'web', 8080);
+      await networkd.kill();
+      networkd.start(`${point}=kill`);
+      const removing = networkd.controller.removeSandbox(web.id);
+      expect(await networkd.ended()).toBe('SIGKILL');
+      networkd.start();
+      await removing;
+      expect(await networkd.controller.listSandboxes()).toEqual([]);
+      await settlesTo(networkd, before);
+      // address and port are free again
+      await sandbox(networkd, 'next', 8080);
+    },
+  );
+
+  test.each(['net.row', 'net.bridge-made', 'net.fw-table', 'net.committed'])(
+    'createNetwork at %s: wholly there or wholly absent',
+    async (point) => {
+      networkd.start();
+      await networkd.controller.listNetworks();
+      const before = await everything(networkd);
+      await networkd.kill();
+      // the predefined networks exist, so the first network made is the one of the test
+      networkd.start(`${point}=kill`);
+      const error: unknown = await networkd.controller
+        .createNetwork({ name: 'mine', driver: 'bridge' })
+        .catch((e: unknown) => e);
+      expect(BoxshipError.is(error, 'unavailable')).toBe(true);
+      networkd.start();
+      const names = (await networkd.controller.listNetworks()).map(({ spec }) => spec.name);
+      expect(names.includes('mine')).toBe(point === 'net.committed');
+      if (point !== 'net.committed') {
+        await settlesTo(networkd, before);
+        await networkd.controller.createNetwork({ name: 'mine', driver: 'bridge' });
+      }
+      await sandbox(networkd, 'web', 8080, 'mine');
+    },
+  );
+
+  test.each(['ep.row', 'ep.veth', 'ep.parted'])('connect and disconnect at %s', async (point) => {
+    networkd.start();
+    const web = await sandbox(networkd, 'web', 8080);
+    host.serve(web.namespacePath, 80);
+    await networkd.controller.createNetwork({ name: 'alpha', driver: 'bridge' });
+    if (point === 'ep.parted') await networkd.controller.connect(web.id, { network: 'alpha' });
+    await networkd.kill();
+    networkd.start(`${point}=kill`);
+    const work =
+      point === 'ep.parted'
+        ? networkd.controller.disconnect(web.id, 'alpha')
+        : networkd.controller.connect(web.id, { network: 'alpha' });
+    await expect(work).rejects.toThrow();
+    networkd.start();
+    const after = await networkd.controller.sandbox(web.id);
+    const names = (await host.run(web.namespacePath, 'ip', '-br', 'link'))
+      .split('\n')
+      .map((line) => line.split(/[@ ]/)[0]);
+    // what the record says is what the namespace has
+    expect(names.filter((name) => name !== 'lo')).toEqual(after.endpoints.map(({ interfaceName }) => interfaceName));
+    expect(await host.ask(host.namespace, '127.0.0.1', 8080)).toMatch(/^from /);
+    await networkd.controller.disconnect(web.id, 'alpha', { force: true });
+    await networkd.controller.connect(web.id, { network: 'alpha' });
+    expect(await host.ask(host.namespace, '127.0.0.1', 8080)).toMatch(/^from /);
+  });
+});
+
+describe('while no controller lives', () => {
+  test('ports answer, and the successor takes over', async () => {
+    networkd.start();
+    const web = await sandbox(networkd, 'web', 8080);
+    host.serve(web.namespacePath, 80);
+    await networkd.kill();
+    expect(await host.ask(host.namespace, '127.0.0.1', 8080)).toMatch(/^from /);
+    expect(await host.ask(host.neighbour, hostAddress, 8080)).toMatch(/^from /);
+    expect(await host.canPing(web.namespacePath, '172.17.0.1')).toBe(true);
+
+    networkd.start();
+    expect(await networkd.controller.listSandboxes()).toEqual([web]);
+    expect(await host.ask(host.namespace, '127.0.0.1', 8080)).toMatch(/^from /);
+    expect(await host.ask(host.namespace, '::1', 8080)).toMatch(/^from /);
+    await expect(sandbox(networkd, 'late', 8080)).rejects.toThrow('port is already allocated');
+    // its address is still taken
+    const other = await sandbox(networkd, 'other', 8081);
+    expect(other.endpoints[0]?.ipv4Address).not.toBe(web.endpoints[0]?.ipv4Address);
+  });
+
+  test('calls wait for a controller that is being started again', async () => {
+    networkd.start();
+    await networkd.controller.listNetworks();
+    await networkd.kill();
+    const asked = networkd.controller.createNetwork({ name: 'patient', driver: 'bridge' });
+    networkd.start();
+    expect((await asked).spec.name).toBe('patient');
+  });
+
+  test('an open connection through a port survives the death and the successor', async () => {
+    networkd.start();
+    const web = await sandbox(networkd, 'web', 8080);
+    const echo = `require('net').createServer(s=>s.pipe(s)).listen(80,()=>console.log('ready'))`;
+    const server = host.spawn(web.namespacePath, process.execPath, ['-e', echo]);
+    await once(server.stdout as NodeJS.ReadableStream, 'data');
+    const relay = join(host.directory, 'relay.sock');
+    // a unix socket is not bound to a namespace: this process speaks through it from the host of the test
+    host.spawn(host.namespace, 'socat', [`UNIX-LISTEN:${relay}`, 'TCP:127.0.0.1:8080']);
+    const client = await poll({ everyMs: 20, timeoutMs: 3000 }, async () => {
+      const socket = connect(relay);
+      return await Promise.race([
+        once(socket, 'connect').then(() => socket),
+        once(socket, 'error').then(() => undefined),
+      ]).catch(() => undefined);
+    });
+    if (client === undefined) throw new Error('no relay');
+    const say = async (text: string): Promise<string> => {
+      client.write(text);
+      return String((await once(client, 'data'))[0]);
+    };
+    expect(await say('before')).toBe('before');
+    await networkd.kill();
+    expect(await say('while dead')).toBe('while dead');
+    networkd.start();
+    await networkd.controller.listNetworks();
+    expect(await say('after')).toBe('after');
+    client.destroy();
+  });
+});
+
+describe('the hand of others', () => {
+  test('flushed rules, a dropping FORWARD chain and a deleted bridge are made good', async () => {
+    networkd.start();
+    const web = await sandbox(networkd, 'web', 8080);
+    host.serve(web.namespacePath, 80);
+    const works = async (): Promise<true | undefined> =>
+      (await host.ask(host.neighbour, hostAddress, 8080)) === 'from 10.99.0.2' || undefined;
+    const comesBack = async (): Promise<void> => expect(await poll({ everyMs: 50, timeoutMs: 4000 }, works)).toBe(true);
+    expect(await works()).toBe(true);
+
+    await host.run(host.namespace, 'nft', 'flush', 'ruleset');
+    await comesBack();
+
+    await host.run(host.namespace, 'iptables', '-P', 'FORWARD', 'DROP');
+    await comesBack();
+    const chain = await host.run(host.namespace, 'iptables', '-S', 'FORWARD');
+    expect(chain).toContain('-A FORWARD -i boxship0 -j ACCEPT');
+    expect(chain).toContain('-A FORWARD -o boxship0 -j ACCEPT');
+
+    await host.run(host.namespace, 'ip', 'link', 'del', 'boxship0');
+    await comesBack();
+  });
+
+  test('links and namespaces that bear our mark without a record are removed at the start, others are not', async () => {
+    networkd.start();
+    await networkd.controller.listNetworks();
+    const before = await everything(networkd);
+    await networkd.kill();
+    host.inside(host.namespace, (socket) => {
+      for (const [name, alias] of [
+        ['stale0', `boxship:one:endpoint:${randomId()}`],
+        ['other0', `boxship:two:endpoint:${randomId()}`],
+      ] as const)
+        socket.execute(newVeth({ name, peer: { name: `${name}p` } }), changeLink(name, { alias }));
+    });
+    writeFileSync(join(networkd.runDirectory, 'netns', 'stale'), '');
+    networkd.start();
+    await networkd.controller.listNetworks();
+    const links = await host.run(host.namespace, 'ip', '-br', 'link');
+    expect(links).not.toContain('stale0');
+    expect(links).toContain('other0');
+    await host.run(host.namespace, 'ip', 'link', 'del', 'other0');
+    await settlesTo(networkd, before);
+  });
+
+  test('after a reboot the sandboxes are gone and the networks are there', async () => {
+    networkd.start();
+    await networkd.controller.createNetwork({ name: 'mine', driver: 'bridge' });
+    await sandbox(networkd, 'web', 8080, 'mine');
+    await networkd.kill();
+    const db = new DatabaseSync(join(host.directory, 'one/state/network.db'));
+    db.exec(`UPDATE sandbox SET document = json_set(document, '$.bootId', 'another boot')`);
+    db.close();
+    networkd.start();
+    expect(await networkd.controller.listSandboxes()).toEqual([]);
+    expect((await networkd.controller.listNetworks()).map(({ spec }) => spec.name)).toContain('mine');
+    await sandbox(networkd, 'web', 8080, 'mine');
+  });
+
+  test('a damaged database is put aside and made again; containers keep their network', async () => {
+    networkd.start();
+    await networkd.controller.createNetwork({ name: 'mine', driver: 'bridge' });
+    const web = await sandbox(networkd, 'web', 8080, 'mine');
+    const networks = await networkd.controller.listNetworks();
+    await networkd.kill();
+    const state = join(host.directory, 'one/state');
+    rmSync(join(state, 'network.db-wal'), { force: true });
+    writeFileSync(join(state, 'network.db'), 'this is no database, though it is long enough for one '.repeat(100));
+    networkd.start();
+    expect(new Set(await networkd.controller.listNetworks())).toEqual(new Set(networks));
+    expect(readdirSync(state).some((name) => name.startsWith('network.db.corrupt-'))).toBe(true);
+    expect(networkd.log).toContain('network database is damaged');
+    expect(await networkd.controller.listSandboxes()).toEqual([web]);
+    host.serve(web.namespacePath, 80);
+    expect(await host.ask(host.neighbour, hostAddress, 8080)).toBe('from 10.99.0.2');
+  });
+});
+
+describe('two engines', () => {
+  test('live side by side in one namespace', async () => {
+    using second = new TestNetworkd(host, 'two');
+    networkd.start();
+    await networkd.controller.listNetworks();
+    second.start();
+    const a = await sandbox(networkd, 'a', 8080);
+    const b = await sandbox(second, 'b', 8081);
+    host.serve(a.namespacePath, 80);
+    host.serve(b.namespacePath, 80);
+    expect(a.endpoints[0]?.ipv4Gateway).not.toBe(b.endpoints[0]?.ipv4Gateway);
+    expect(await host.ask(host.neighbour, hostAddress, 8080)).toBe('from 10.99.0.2');
+    expect(await host.ask(host.neighbour, hostAddress, 8081)).toBe('from 10.99.0.2');
+    expect(await host.ask(a.namespacePath, b.endpoints[0]?.ipv4Address ?? '', 80)).toBeUndefined();
+    await expect(sandbox(second, 'c', 8080)).rejects.toThrow('address already in use');
+    await networkd.kill();
+    networkd.start();
+    await networkd.controller.removeSandbox(a.id);
+    expect(await host.ask(host.neighbour, hostAddress, 8081)).toBe('from 10.99.0.2');
+    expect((await second.controller.network('bridge')).spec.options['com.docker.network.bridge.name']).toBe('boxship1');
+  });
+
+  test('never share a state directory', async () => {
+    networkd.start();
+    await networkd.controller.listNetworks();
+    using twin = new TestNetworkd(host, 'one');
+    twin.start();
+    expect(await twin.ended()).toBe(1);
+    expect(twin.log).toContain('another network controller has');
+    expect((await networkd.controller.listNetworks()).length).toBe(3);
+  });
+});
