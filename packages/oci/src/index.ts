@@ -26,6 +26,7 @@ export {
   isAttestation,
   type ManifestDocument,
   maxManifestBytes,
+  parseJson,
   parseManifest,
   schema1Refusal,
 } from './manifest.ts';
