@@ -10,3 +10,4 @@ export {
   remoteLeases,
   remoteStores,
 } from './stores.ts';
+export { type TransferPullOptions, transferPull } from './transfer.ts';

@@ -25,11 +25,14 @@ import {
   snapshots,
   streaming,
   tasks,
+  transfer,
   version,
 } from '@boxship/api';
 import { type Logger, silentLogger, writeFileAtomicSync } from '@boxship/base';
 import {
+  configureHosts,
   FsContentStore,
+  type HostOptions,
   LocalApplier,
   LocalComparer,
   NativeSnapshotter,
@@ -46,6 +49,7 @@ import { LeaseTable } from './metadata/leases.ts';
 import { NamespaceTable } from './metadata/namespaces.ts';
 import { RecordTable } from './metadata/record-table.ts';
 import { SnapshotTable } from './metadata/snapshots.ts';
+import { imageStoreOver, leasesOver } from './metadata/stores.ts';
 import { recoverTasks } from './runtime/recovery.ts';
 import { ShimManager } from './runtime/shim-manager.ts';
 import { TaskManager } from './runtime/task-manager.ts';
@@ -57,9 +61,10 @@ import { eventsService } from './services/events.ts';
 import { imagesService } from './services/images.ts';
 import { leasesService } from './services/leases.ts';
 import { namespacesService } from './services/namespaces.ts';
-import { snapshotsService } from './services/snapshots.ts';
+import { snapshotsService, snapshotterOf } from './services/snapshots.ts';
 import { StreamRegistry } from './services/streaming.ts';
 import { tasksService } from './services/tasks.ts';
+import { transferService } from './services/transfer.ts';
 import { containerdVersion } from './version.ts';
 
 export interface ContainerdOptions {
@@ -74,6 +79,8 @@ export interface ContainerdOptions {
   /** Namespaces whose shim is started at once. */
   readonly warmNamespaces?: readonly string[];
   readonly isDebug?: boolean;
+  /** Which servers stand for a registry. */
+  readonly registries?: HostOptions;
   readonly log?: Logger;
 }
 
@@ -102,7 +109,7 @@ export class Containerd implements AsyncDisposable {
     // before anything else: the shims of an earlier process have exits to deliver
     resources.use(await serveShimEvents(exchange, options.address));
     const parts = openParts(options, database, exchange, log, resources);
-    const handlers = makeHandlers(parts, exchange, log, uuidOf(options.root));
+    const handlers = makeHandlers(parts, exchange, options, uuidOf(options.root));
     await recoverTasks({ roots: options, shims: parts.shims, tasks: parts.manager, defaultShim: options.shim, log });
     for (const namespace of options.warmNamespaces ?? [])
       parts.shims
@@ -132,6 +139,7 @@ export class Containerd implements AsyncDisposable {
       snapshots: localClient(snapshots.SnapshotsService, handlers.snapshots, namespace),
       streaming: localClient(streaming.StreamingService, handlers.streaming, namespace),
       tasks: localClient(tasks.TasksService, handlers.tasks, namespace),
+      transfer: localClient(transfer.TransferService, handlers.transfer, namespace),
       version: localClient(version.VersionService, handlers.version, namespace),
     };
   }
@@ -156,6 +164,7 @@ export interface LocalContainerd {
   readonly snapshots: ServiceClient<typeof snapshots.SnapshotsService>;
   readonly streaming: ServiceClient<typeof streaming.StreamingService>;
   readonly tasks: ServiceClient<typeof tasks.TasksService>;
+  readonly transfer: ServiceClient<typeof transfer.TransferService>;
   readonly version: ServiceClient<typeof version.VersionService>;
 }
 
@@ -223,11 +232,14 @@ function openParts(
   return { ...tables, scheduler, shims, manager };
 }
 
-function makeHandlers(parts: Parts, exchange: EventExchange, log: Logger, uuid: string) {
+function makeHandlers(parts: Parts, exchange: EventExchange, options: ContainerdOptions, uuid: string) {
+  const log = options.log ?? silentLogger;
   const { database, scheduler } = parts;
   const streams = new StreamRegistry();
   const onDelete = (sync: boolean) => scheduler.deleted(sync);
   const roots = [...parts.snapshots.keys()];
+  const imageHandlers = imagesService({ database, table: parts.images, events: exchange, onDelete });
+  const leaseHandlers = leasesService({ table: parts.leases, onDelete });
   return {
     containers: containersService({
       database,
@@ -248,7 +260,7 @@ function makeHandlers(parts: Parts, exchange: EventExchange, log: Logger, uuid: 
     }),
     events: eventsService(exchange),
     health: healthService(),
-    images: imagesService({ database, table: parts.images, events: exchange, onDelete }),
+    images: imageHandlers,
     introspection: introspectionService({
       uuid,
       platform: {
@@ -280,11 +292,24 @@ function makeHandlers(parts: Parts, exchange: EventExchange, log: Logger, uuid: 
         ].map((id) => ({ type: 'io.containerd.grpc.v1', id })),
       ],
     }),
-    leases: leasesService({ table: parts.leases, onDelete }),
+    leases: leaseHandlers,
     namespaces: namespacesService({ table: parts.namespaces, events: exchange }),
     snapshots: snapshotsService({ tables: parts.snapshots, events: exchange }),
     streaming: streams.service(),
     tasks: tasksService({ manager: parts.manager, containers: parts.containers, log }),
+    transfer: transferService({
+      streams,
+      hosts: configureHosts(options.registries),
+      defaultSnapshotter: 'overlayfs',
+      log,
+      stores: (namespace) => ({
+        content: parts.content.in(namespace),
+        images: imageStoreOver(localClient(images.ImagesService, imageHandlers, namespace)),
+        leases: leasesOver(localClient(leases.LeasesService, leaseHandlers, namespace)),
+        applier: new LocalApplier(parts.content.in(namespace)),
+        snapshotter: (name) => snapshotterOf(parts.snapshots, name, namespace),
+      }),
+    }),
     version: versionService({ version: containerdVersion, revision: '' }),
   };
 }

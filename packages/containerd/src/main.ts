@@ -27,6 +27,11 @@ async function main(): Promise<void> {
     shim: config.shim,
     warmNamespaces: config.warmNamespaces,
     isDebug: config.logLevel === 'debug',
+    registries: {
+      insecureRegistries: config.insecureRegistries,
+      mirrors: config.registryMirrors,
+      ...(config.registryConfigDirectory === undefined ? {} : { certsDirectories: [config.registryConfigDirectory] }),
+    },
     log,
   });
   const server = await serveContainerd(containerd, { address: config.address, log });

@@ -14,6 +14,7 @@ import {
   snapshots,
   streaming,
   tasks,
+  transfer,
   version,
 } from '@boxship/api';
 import type { Logger } from '@boxship/base';
@@ -51,6 +52,7 @@ export async function serveContainerd(
   serve(grpc, snapshots.SnapshotsService, handlers.snapshots);
   serve(grpc, streaming.StreamingService, handlers.streaming);
   serve(grpc, tasks.TasksService, handlers.tasks);
+  serve(grpc, transfer.TransferService, handlers.transfer);
   serve(grpc, version.VersionService, handlers.version);
   rmSync(address, { force: true });
   await new Promise<void>((resolve, reject) => {

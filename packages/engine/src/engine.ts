@@ -39,7 +39,10 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     mkdirSync(directory, { recursive: true, mode: 0o711 });
   const lock = tryLockFile(paths.lockFile);
   if (lock === undefined)
-    throw new BoxshipError('conflict', `another boxship-engine runs with exec root ${config.execRoot}: stop it, or use another --exec-root and --data-root`);
+    throw new BoxshipError(
+      'conflict',
+      `another boxship-engine runs with exec root ${config.execRoot}: stop it, or use another --exec-root and --data-root`,
+    );
   const parts = engineParts(options.args, config, hosts).map((part) => new WatchedPart(part, { ...paths, log }));
   try {
     const [daemon, ...lower] = parts.toReversed();
@@ -103,7 +106,8 @@ function engineParts(args: readonly string[], config: DaemonConfig, hosts: reado
   const own = ['--containerd', containerdAddress, '--network-address', paths.networkSocket];
   const given = args.some((arg) => /^(-H|--host)/.test(arg)) ? [] : hosts.flatMap((host) => ['--host', host]);
   const socket = hosts.find((host) => host.startsWith('unix://'))?.slice('unix://'.length);
-  if (socket === undefined) throw new BoxshipError('invalidArgument', 'the engine needs one -H unix://… to watch its daemon');
+  if (socket === undefined)
+    throw new BoxshipError('invalidArgument', 'the engine needs one -H unix://… to watch its daemon');
   parts.push({
     name: 'daemon',
     program: programPath('boxshipd'),
@@ -123,5 +127,7 @@ function valuesOf(args: readonly string[], name: string): string[] {
 }
 
 function withoutFlag(args: readonly string[], name: string): string[] {
-  return args.filter((arg, index) => !(arg === `--${name}` || arg.startsWith(`--${name}=`) || args[index - 1] === `--${name}`));
+  return args.filter(
+    (arg, index) => !(arg === `--${name}` || arg.startsWith(`--${name}=`) || args[index - 1] === `--${name}`),
+  );
 }

@@ -4,14 +4,29 @@
  */
 import { readFileSync } from 'node:fs';
 import { Readable } from 'node:stream';
-import { BoxshipError, type Logger } from '@boxship/base';
 import { encodeEntry, newEntry, tarEnd, tarPadding } from '@boxship/archive';
+import { BoxshipError, type Logger } from '@boxship/base';
 import { createEngineClient, jsonLines, type ProgressMessage, progressOf } from '@boxship/engine-api';
 
 export const helloImage = 'boxship/hello';
 
 const busybox = '/bin/busybox';
-const applets = ['sh', 'cat', 'echo', 'ls', 'ps', 'id', 'uname', 'hostname', 'sleep', 'ip', 'wget', 'true', 'false', 'env'];
+const applets = [
+  'sh',
+  'cat',
+  'echo',
+  'ls',
+  'ps',
+  'id',
+  'uname',
+  'hostname',
+  'sleep',
+  'ip',
+  'wget',
+  'true',
+  'false',
+  'env',
+];
 
 const script = `#!/bin/sh
 cat <<END
@@ -49,7 +64,10 @@ export async function ensureHelloImage(hosts: readonly string[], log: Logger): P
     changes: ['CMD ["/hello"]', 'ENV PATH=/bin'],
     message: 'assembled by boxship from busybox of the host',
   };
-  const answer = await client.transport.send('POST', '/images/create', { query, body: Readable.from(rootFileSystem(program)) });
+  const answer = await client.transport.send('POST', '/images/create', {
+    query,
+    body: Readable.from(rootFileSystem(program)),
+  });
   // reading to the end brings out a failure that is reported in the stream
   for await (const _progress of progressOf(jsonLines<ProgressMessage>(answer)));
   log.info('image made', { image: helloImage });
@@ -58,9 +76,14 @@ export async function ensureHelloImage(hosts: readonly string[], log: Logger): P
 function* rootFileSystem(program: Buffer): Iterable<Buffer> {
   for (const name of ['bin/', 'etc/', 'tmp/', 'root/']) yield encodeEntry(newEntry({ name, type: 'directory' }));
   yield* file('bin/busybox', program, 0o755);
-  for (const applet of applets) yield encodeEntry(newEntry({ name: `bin/${applet}`, type: 'symlink', linkName: 'busybox' }));
+  for (const applet of applets)
+    yield encodeEntry(newEntry({ name: `bin/${applet}`, type: 'symlink', linkName: 'busybox' }));
   yield* file('hello', Buffer.from(script), 0o755);
-  yield* file('etc/passwd', Buffer.from('root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n'), 0o644);
+  yield* file(
+    'etc/passwd',
+    Buffer.from('root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n'),
+    0o644,
+  );
   yield* file('etc/group', Buffer.from('root:x:0:\nnogroup:x:65534:\n'), 0o644);
   yield tarEnd;
 }

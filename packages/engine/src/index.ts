@@ -1,5 +1,5 @@
 export { type Engine, type EngineOptions, startEngine } from './engine.ts';
 export { helloImage } from './hello-image.ts';
-export { preflight, type PreflightOptions } from './host/preflight.ts';
+export { type PreflightOptions, preflight } from './host/preflight.ts';
 export { engineTools, findProgram, type HostTool, testTools } from './host/tools.ts';
-export { defaultHost, enginePaths, type EnginePaths, type ProgramName, programPath } from './paths.ts';
+export { defaultHost, type EnginePaths, enginePaths, type ProgramName, programPath } from './paths.ts';

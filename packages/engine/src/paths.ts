@@ -61,5 +61,8 @@ export function programPath(name: ProgramName): string {
     ])
       if (existsSync(candidate)) return realpathSync(candidate);
   }
-  throw new BoxshipError('notFound', `the program ${name} is not built: ${packageName}/dist/${file} is missing (pnpm build)`);
+  throw new BoxshipError(
+    'notFound',
+    `the program ${name} is not built: ${packageName}/dist/${file} is missing (pnpm build)`,
+  );
 }

@@ -23,7 +23,9 @@ async function main(): Promise<number> {
 }
 
 function runProgram(name: 'boxship' | 'boxship-engine', args: readonly string[]): number {
-  const { status, signal, error } = spawnSync(process.execPath, ['--no-warnings', programPath(name), ...args], { stdio: 'inherit' });
+  const { status, signal, error } = spawnSync(process.execPath, ['--no-warnings', programPath(name), ...args], {
+    stdio: 'inherit',
+  });
   if (error !== undefined) throw error;
   return signal === null ? (status ?? 1) : 130;
 }
@@ -31,7 +33,11 @@ function runProgram(name: 'boxship' | 'boxship-engine', args: readonly string[])
 async function startInBackground(): Promise<void> {
   const print = (line: string) => process.stderr.write(`${line}\n`);
   preflight({ tools: engineTools, print });
-  if (process.getuid?.() !== 0) throw new BoxshipError('permissionDenied', 'the engine needs root: run as root, or set DOCKER_HOST to one that runs');
+  if (process.getuid?.() !== 0)
+    throw new BoxshipError(
+      'permissionDenied',
+      'the engine needs root: run as root, or set DOCKER_HOST to one that runs',
+    );
   mkdirSync(logDirectory, { recursive: true, mode: 0o711 });
   const logFile = join(logDirectory, 'engine.log');
   const log = openSync(logFile, 'a', 0o640);
@@ -45,7 +51,9 @@ async function startInBackground(): Promise<void> {
   child.on('exit', (code) => {
     end.code = code ?? 1;
   });
-  const outcome = await poll({ everyMs: 50, timeoutMs: 60_000 }, async () => ((await isReady()) ? 'ready' : end.code === undefined ? undefined : 'ended'));
+  const outcome = await poll({ everyMs: 50, timeoutMs: 60_000 }, async () =>
+    (await isReady()) ? 'ready' : end.code === undefined ? undefined : 'ended',
+  );
   if (outcome !== 'ready') throw new BoxshipError('unavailable', `the engine did not start: see ${logFile}`);
   print(`engine started in the background (log: ${logFile}); stop it with: kill ${child.pid}`);
 }

@@ -35,13 +35,19 @@ export function preflight(options: PreflightOptions): void {
   if (process.getuid?.() !== 0)
     throw new BoxshipError('failedPrecondition', `this host lacks ${names}. Install as root: ${line}`);
   if (process.env['BOXSHIP_NO_INSTALL'] === '1')
-    throw new BoxshipError('failedPrecondition', `this host lacks ${names}, and BOXSHIP_NO_INSTALL=1 is set. Install: ${line}`);
+    throw new BoxshipError(
+      'failedPrecondition',
+      `this host lacks ${names}, and BOXSHIP_NO_INSTALL=1 is set. Install: ${line}`,
+    );
   options.print(`this host lacks ${names}`);
   options.print(`running: ${line}   (BOXSHIP_NO_INSTALL=1 refuses this)`);
   install(manager, command, options.keepServicesStopped ?? false);
   const still = missing.filter((tool) => findProgram(tool.name) === undefined);
   if (still.length > 0)
-    throw new BoxshipError('failedPrecondition', `after installing, ${still.map((tool) => tool.name).join(', ')} is still missing`);
+    throw new BoxshipError(
+      'failedPrecondition',
+      `after installing, ${still.map((tool) => tool.name).join(', ')} is still missing`,
+    );
 }
 
 // Debian asks this file before it starts a service of a package that is being installed
@@ -68,7 +74,11 @@ function run(command: readonly string[]): void {
     env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
     encoding: 'utf8',
   });
-  if (error !== undefined) throw new BoxshipError('unavailable', `${program} could not be run: ${error.message}`, { cause: error });
+  if (error !== undefined)
+    throw new BoxshipError('unavailable', `${program} could not be run: ${error.message}`, { cause: error });
   if (status !== 0)
-    throw new BoxshipError('unavailable', `${command.join(' ')} ended with status ${status}:\n${`${stdout}${stderr}`.trim().split('\n').slice(-15).join('\n')}`);
+    throw new BoxshipError(
+      'unavailable',
+      `${command.join(' ')} ended with status ${status}:\n${`${stdout}${stderr}`.trim().split('\n').slice(-15).join('\n')}`,
+    );
 }

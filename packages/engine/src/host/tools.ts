@@ -17,7 +17,11 @@ const all = (name: string): Record<PackageManager, string> => ({ 'apt-get': name
 export const engineTools: readonly HostTool[] = [
   { name: 'runc', reason: 'runs containers', packages: all('runc') },
   { name: 'nft', reason: 'shows and repairs firewall rules by hand', packages: all('nftables') },
-  { name: 'ip', reason: 'shows network namespaces and links by hand', packages: { ...all('iproute2'), dnf: 'iproute' } },
+  {
+    name: 'ip',
+    reason: 'shows network namespaces and links by hand',
+    packages: { ...all('iproute2'), dnf: 'iproute' },
+  },
   {
     name: '/bin/busybox',
     reason: 'is the content of the image boxship/hello',

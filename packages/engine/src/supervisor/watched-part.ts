@@ -62,7 +62,8 @@ export class WatchedPart {
         stdio: ['ignore', log, log],
         env: { ...process.env, PATH: completePath(process.env['PATH']) },
       });
-      if (child.pid === undefined) throw new BoxshipError('unavailable', `${this.#part.name} could not be started: ${program}`);
+      if (child.pid === undefined)
+        throw new BoxshipError('unavailable', `${this.#part.name} could not be started: ${program}`);
       child.on('error', (error) => this.#log.error('part failed', { error }));
       child.unref();
       writeProcessRecord(this.#record, child.pid);
