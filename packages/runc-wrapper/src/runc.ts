@@ -202,6 +202,8 @@ export class Runc {
       // a leading dash would be read as a flag
       throw new BoxshipError('invalidArgument', `container id ${JSON.stringify(id)} is not one a runtime accepts`);
     return await invoke({
+      // not the caller's directory, which may have been removed under it
+      workingDirectory: this.#logDirectory,
       ...extra,
       ...(options.timeoutMs !== undefined && { timeoutMs: options.timeoutMs }),
       ...(options.signal !== undefined && { signal: options.signal }),

@@ -70,6 +70,8 @@ async function run(args: ShimArguments): Promise<void> {
   const end = async () => {
     if (isEnding) return;
     isEnding = true;
+    // a peer that does not read must not keep the shim: containerd waits for its end
+    setTimeout(() => process.exit(0), 2 * FLUSH_MS).unref();
     await publisher.flush(FLUSH_MS);
     await server[Symbol.asyncDispose]();
     orphans[Symbol.dispose]();

@@ -46,13 +46,12 @@ export class ProcessStdio {
   #stdin: Stdin | undefined;
   #master: number | undefined;
 
-  /** Opens the targets and makes the FIFOs of a process about to be created. */
+  /** Opens the targets and makes the FIFOs of a process about to be created; nothing is delivered yet. */
   static async open(request: StdioRequest, context: StdioContext): Promise<ProcessStdio> {
     const outputs = await connectOutputs(request, context, false);
     const stdio = new ProcessStdio(request, context, outputs);
     try {
       if (request.stdin !== '' && !request.isTerminal) stdio.#stdin = openStdin(stdio.#stdinOptions());
-      for (const pump of outputs.pumps) pump.start();
     } catch (error) {
       stdio.close();
       throw error;
@@ -90,7 +89,7 @@ export class ProcessStdio {
 
   /**
    * Runs the runtime with the descriptors (or the console socket) of this process, and closes on this side what only the
-   * runtime needed.
+   * runtime needed. Output is delivered from its success on: the words of a runtime that fails are not the container's.
    */
   async withRuntime<T>(run: (stdio: Stdio, consoleSocket: string | undefined) => Promise<T>): Promise<T> {
     if (this.#request.isTerminal) return await this.#withConsole(run);
@@ -103,7 +102,12 @@ export class ProcessStdio {
     };
     try {
       const { stdout, stderr } = this.#outputs.fifos;
-      return await run({ stdin: this.#stdin?.runtimeFd, stdout: open(stdout), stderr: open(stderr) }, undefined);
+      const result = await run(
+        { stdin: this.#stdin?.runtimeFd, stdout: open(stdout), stderr: open(stderr) },
+        undefined,
+      );
+      for (const pump of this.#outputs.pumps) pump.start();
+      return result;
     } finally {
       for (const fd of opened) closeSync(fd);
       this.#stdin?.releaseRuntimeEnd();
