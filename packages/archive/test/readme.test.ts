@@ -1,0 +1,6 @@
+import { expect, it } from 'vitest';
+import { runReadme } from '../../tooling/readme.ts';
+
+it('runs the example of the README', () => {
+  expect(runReadme(new URL('..', import.meta.url).pathname)).toBe('true 2 hello\n');
+});
