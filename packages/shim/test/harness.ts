@@ -54,7 +54,7 @@ export class Harness implements AsyncDisposable {
   task!: TaskClient;
   shimPid = 0;
   readonly #logFds: number[] = [];
-  readonly #eventServer = new TtrpcServer({ component: 'test' });
+  #eventServer = new TtrpcServer({ component: 'test' });
   readonly #startDirectory: string;
   readonly #startId: string;
 
@@ -90,6 +90,7 @@ export class Harness implements AsyncDisposable {
   }
 
   async listenForEvents(): Promise<void> {
+    this.#eventServer = new TtrpcServer({ component: 'test' });
     this.#eventServer.register(eventsTtrpc.EventsService, {
       forward: async ({ envelope }) => {
         const decoded = envelope?.event === undefined ? undefined : decodeAny(envelope.event);
@@ -113,15 +114,26 @@ export class Harness implements AsyncDisposable {
     this.shimPid = (await this.task.connect({ id: '' })).shimPid;
   }
 
-  run(args: readonly string[], cwd: string): Promise<string> {
+  /** containerd goes away, for the shim's events. */
+  async stopEvents(): Promise<void> {
+    await this.#eventServer[Symbol.asyncDispose]();
+  }
+
+  async run(args: readonly string[], cwd: string): Promise<string> {
+    return (await this.runRaw(args, cwd)).toString();
+  }
+
+  /** Runs an action; gives its standard output. */
+  runRaw(args: readonly string[], cwd: string): Promise<Buffer> {
     const flags = ['-namespace', namespace, '-address', join(this.root, 'containerd.sock')];
     return new Promise((resolve, reject) => {
-      execFile(
+      const child = execFile(
         this.executable,
         [...flags, ...args],
-        { cwd, env: this.environment, timeout: 30_000 },
+        { cwd, env: this.environment, timeout: 30_000, encoding: 'buffer' },
         (error, stdout, stderr) => (error ? reject(new Error(`${error.message}: ${stderr}`)) : resolve(stdout)),
       );
+      child.stdin?.end();
     });
   }
 
