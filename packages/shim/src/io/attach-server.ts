@@ -17,7 +17,8 @@ export class AttachServer {
   readonly #server: Server;
   readonly #clients = new Map<Socket, { timer: NodeJS.Timeout | undefined; sent: number }>();
   readonly #log: Logger;
-  #onRoom: (() => void) | undefined;
+  // both streams of a process may wait at a time
+  #waiting: (() => void)[] = [];
 
   /** Listens; a socket left by a killed predecessor is replaced. */
   static async listen(path: string, log: Logger): Promise<AttachServer> {
@@ -93,13 +94,13 @@ export class AttachServer {
 
   /** Calls back once when {@link isFull} may have become false. */
   whenRoom(callback: () => void): void {
-    this.#onRoom = callback;
+    this.#waiting.push(callback);
   }
 
   #signalRoom(): void {
-    const callback = this.#onRoom;
-    this.#onRoom = undefined;
-    callback?.();
+    const callbacks = this.#waiting;
+    this.#waiting = [];
+    for (const callback of callbacks) callback();
   }
 
   /** All output has been sent: connections end when their readers have it. */
