@@ -147,12 +147,15 @@ export interface InterfaceStatistics {
 }
 
 export interface NetworkController {
-  /** @throws conflict when the name is taken, permissionDenied for predefined names, invalidArgument for a bad pool */
+  /**
+   * @throws conflict when the name is taken, permissionDenied for predefined names and overlapping pools, invalidArgument for a
+   * bad pool or option, notFound for an unknown driver, resourceExhausted when no default pool is left
+   */
   createNetwork(spec: NetworkSpec): Promise<Network>;
   /** By full id, then name, then unique id prefix. @throws notFound `network X not found`, invalidArgument if ambiguous */
   network(idOrName: string): Promise<Network>;
   listNetworks(): Promise<readonly Network[]>;
-  /** @throws permissionDenied for predefined networks (Docker's 403), conflict while endpoints are active */
+  /** @throws notFound, permissionDenied (Docker's 403) for predefined networks and while endpoints are active */
   removeNetwork(idOrName: string): Promise<void>;
 
   /** Idempotent by id. On failure nothing is left behind. @throws unknown with Docker's text when a port is taken */
@@ -160,7 +163,9 @@ export interface NetworkController {
   /** @throws notFound */
   sandbox(id: string): Promise<Sandbox>;
   listSandboxes(): Promise<readonly Sandbox[]>;
+  /** @throws notFound, permissionDenied when it is joined already, invalidArgument for combinations Docker refuses */
   connect(sandboxId: string, endpoint: EndpointSpec): Promise<Endpoint>;
+  /** @throws notFound, permissionDenied when it is not joined (not with `force`) */
   disconnect(sandboxId: string, network: string, options?: { readonly force?: boolean }): Promise<void>;
   statistics(sandboxId: string): Promise<readonly InterfaceStatistics[]>;
   /** Removing an unknown sandbox succeeds. */

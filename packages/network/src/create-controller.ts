@@ -20,6 +20,7 @@ import { createNetwork } from './networks/create.ts';
 import { type DefaultBridgeOptions, ensurePredefined } from './networks/predefined.ts';
 import { removeNetwork } from './networks/remove.ts';
 import { PortPublisher } from './ports/publisher.ts';
+import { purge } from './purge.ts';
 import { loadRecords, recover } from './recovery.ts';
 import { connect, disconnect } from './sandboxes/connect.ts';
 import { createSandbox, toSandbox } from './sandboxes/create.ts';
@@ -42,7 +43,10 @@ export interface ControllerOptions {
 }
 
 /** A controller in this process. Ending it leaves everything in the kernel as it is. */
-export interface LocalController extends NetworkController, AsyncDisposable {}
+export interface LocalController extends NetworkController, AsyncDisposable {
+  /** Takes everything of this engine out of the kernel: sandboxes, networks, rules. For engines that leave nothing behind. */
+  purge(): Promise<void>;
+}
 
 /** @throws unavailable when another controller owns `stateDir` */
 export async function createController(options: ControllerOptions): Promise<LocalController> {
@@ -104,6 +108,7 @@ function verbs(context: Context, resources: AsyncDisposableStack): LocalControll
     disconnect: (sandboxId, network, options) => disconnect(context, sandboxId, network, options?.force ?? false),
     statistics: async (sandboxId) => statistics(context, sandboxId),
     removeSandbox: (id) => removeSandbox(context, id),
+    purge: () => purge(context),
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
 }

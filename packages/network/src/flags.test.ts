@@ -18,6 +18,7 @@ describe('flags of boxship-networkd', () => {
       bridge: 'br7',
       mtu: 1400,
       logLevel: 'debug',
+      isPurge: false,
       defaultAddressPools: [{ base: '10.9.0.0/16', size: 24 }],
     });
     expect(parseFlags(['--help'])).toBeUndefined();

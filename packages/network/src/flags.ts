@@ -13,6 +13,7 @@ export interface NetworkdFlags {
   readonly mtu: number | undefined;
   readonly defaultAddressPools: readonly DefaultAddressPool[] | undefined;
   readonly logLevel: LogLevel;
+  readonly isPurge: boolean;
 }
 
 export const usage = `Usage: boxship-networkd [options]
@@ -24,6 +25,7 @@ export const usage = `Usage: boxship-networkd [options]
   --bridge NAME                device of the default bridge (default boxship0, or the next free)
   --default-address-pool SPEC  base=CIDR,size=N; may be repeated
   --mtu N                      MTU of networks that name none (default 1500)
+  --purge                      take everything of this instance out of the kernel, then end
   --log-level LEVEL            debug, info, warn, error (default info)
 `;
 
@@ -45,6 +47,7 @@ export function parseFlags(argv: readonly string[]): NetworkdFlags | undefined {
         'default-address-pool': { type: 'string', multiple: true },
         mtu: { type: 'string' },
         'log-level': { type: 'string', default: 'info' },
+        purge: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
       },
     }));
@@ -70,6 +73,7 @@ export function parseFlags(argv: readonly string[]): NetworkdFlags | undefined {
     mtu,
     defaultAddressPools: pools?.map(parsePool),
     logLevel,
+    isPurge: values['purge'] === true,
   };
 }
 

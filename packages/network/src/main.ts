@@ -29,6 +29,11 @@ async function main(): Promise<void> {
       log,
     }),
   );
+  if (flags.isPurge) {
+    await controller.purge();
+    await resources.disposeAsync();
+    return;
+  }
   resources.use(await serveController({ controller, address: flags.address, log }));
   log.info('serving', { address: flags.address, startMs: Math.round(performance.now() - startedAt) });
 }

@@ -289,6 +289,22 @@ describe('the hand of others', () => {
   });
 });
 
+test('a purged engine leaves nothing, foreign rules as they were', async () => {
+  await host.run(host.namespace, 'iptables', '-P', 'FORWARD', 'DROP');
+  const rules = await host.run(host.namespace, 'iptables-save', '-t', 'filter');
+  networkd.start();
+  const web = await sandbox(networkd, 'web', 8080);
+  await networkd.controller.createNetwork({ name: 'mine', driver: 'bridge' });
+  await networkd.controller.connect(web.id, { network: 'mine' });
+  expect(await host.run(host.namespace, 'iptables', '-S', 'FORWARD')).toContain('-j ACCEPT');
+  await networkd.kill();
+  networkd.start(undefined, ['--purge']);
+  expect(await networkd.ended()).toBe(0);
+  await settlesTo(networkd, []);
+  const withoutDates = (text: string): string => text.replaceAll(/^#.*\n?/gm, '').replaceAll(/\[\d+:\d+\]/g, '');
+  expect(withoutDates(await host.run(host.namespace, 'iptables-save', '-t', 'filter'))).toBe(withoutDates(rules));
+});
+
 describe('two engines', () => {
   test('live side by side in one namespace', async () => {
     using second = new TestNetworkd(host, 'two');

@@ -99,6 +99,7 @@ export class Firewall implements Disposable {
 
   /** Takes everything out, our rules in foreign chains included. */
   remove(): void {
+    clearInterval(this.#timer);
     admitBridges(this.#nft, [], this.#bridges, this.#options.log);
     this.#nft.commit(new NftBatch('inet', this.#options.table).addTable().deleteTable());
     this.#bridges = [];

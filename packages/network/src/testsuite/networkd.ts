@@ -31,9 +31,9 @@ export class TestNetworkd implements Disposable {
   }
 
   /** Starts it; with `failPoint` it dies there. Does not wait: calls of the controller do. */
-  start(failPoint?: string): void {
+  start(failPoint?: string, flags: readonly string[] = []): void {
     const env = failPoint === undefined ? {} : { BOXSHIP_TEST: '1', BOXSHIP_FP: failPoint };
-    const args = ['--conditions=@boxship/source', '--no-warnings', program, ...this.#arguments];
+    const args = ['--conditions=@boxship/source', '--no-warnings', program, ...this.#arguments, ...flags];
     this.#child = this.#host.spawn(this.#host.namespace, process.execPath, args, env);
     this.#child.stderr?.on('data', (data: Buffer) => {
       this.log += data.toString();

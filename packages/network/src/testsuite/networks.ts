@@ -1,0 +1,196 @@
+/** What networks promise: names, pools, isolation, and that nothing of them stays. */
+import { poll } from '@boxship/base';
+import { expect, test } from 'vitest';
+import { addressOf, refusal, type Suite } from './suite.ts';
+import { neighbourAddress } from './test-host.ts';
+
+export function networkTests(suite: Suite): void {
+  test('has the predefined networks with the options Docker shows', async () => {
+    const networks = await suite.controller.listNetworks();
+    expect(networks.map(({ spec }) => [spec.name, spec.driver]).sort()).toEqual([
+      ['bridge', 'bridge'],
+      ['host', 'host'],
+      ['none', 'null'],
+    ]);
+    const bridge = await suite.controller.network('bridge');
+    expect(bridge.spec.options).toEqual({
+      'com.docker.network.bridge.default_bridge': 'true',
+      'com.docker.network.bridge.enable_icc': 'true',
+      'com.docker.network.bridge.enable_ip_masquerade': 'true',
+      'com.docker.network.bridge.host_binding_ipv4': '0.0.0.0',
+      'com.docker.network.bridge.name': 'boxship0',
+      'com.docker.network.driver.mtu': '1500',
+    });
+    expect(bridge.spec.pools).toEqual([{ subnet: '172.17.0.0/16', gateway: '172.17.0.1' }]);
+    expect(bridge.created).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$/);
+  });
+
+  test('predefined networks can be neither removed nor made', async () => {
+    expect(await refusal(suite.controller.removeNetwork('bridge'))).toMatchObject({
+      kind: 'permissionDenied',
+      message: 'bridge is a pre-defined network and cannot be removed',
+    });
+    expect(await refusal(suite.controller.createNetwork({ name: 'host', driver: 'bridge' }))).toMatchObject({
+      kind: 'permissionDenied',
+      message: 'operation is not permitted on predefined host network',
+    });
+  });
+
+  test('user networks: found by name, id and prefix, refused when in the way', async () => {
+    const network = await suite.controller.createNetwork({
+      name: 'mine',
+      driver: 'bridge',
+      labels: { a: 'b' },
+      pools: [{ subnet: '10.30.0.0/24' }],
+    });
+    expect(network.spec).toMatchObject({
+      labels: { a: 'b' },
+      pools: [{ subnet: '10.30.0.0/24', gateway: '10.30.0.1' }],
+    });
+    for (const key of [network.id, 'mine', network.id.slice(0, 12)])
+      expect(await suite.controller.network(key)).toEqual(network);
+    expect(await refusal(suite.controller.network('nosuch'))).toMatchObject({
+      kind: 'notFound',
+      message: 'network nosuch not found',
+    });
+    expect(await refusal(suite.controller.createNetwork({ name: 'mine', driver: 'bridge' }))).toMatchObject({
+      kind: 'conflict',
+      message: 'network with name mine already exists',
+    });
+    expect(
+      await refusal(
+        suite.controller.createNetwork({ name: 'other', driver: 'bridge', pools: [{ subnet: '10.30.0.128/25' }] }),
+      ),
+    ).toMatchObject({ message: 'Pool overlaps with other one on this address space' });
+    expect(await refusal(suite.controller.createNetwork({ name: 'other', driver: 'nosuch' }))).toMatchObject({
+      kind: 'notFound',
+      message: 'plugin "nosuch" not found',
+    });
+    expect(
+      (
+        await refusal(
+          suite.controller.createNetwork({
+            name: 'x',
+            driver: 'bridge',
+            options: { 'com.docker.network.bridge.name': 'x;reboot' },
+          }),
+        )
+      ).kind,
+    ).toBe('invalidArgument');
+    await suite.sandbox('in', { endpoints: [{ network: 'mine' }] });
+    expect(await refusal(suite.controller.removeNetwork('mine'))).toMatchObject({
+      message: `error while removing network: network mine id ${network.id} has active endpoints`,
+    });
+  });
+
+  test('subnets chosen for networks avoid what the host reaches', async () => {
+    await suite.host.run(suite.host.namespace, 'ip', 'route', 'add', '172.18.0.0/17', 'via', neighbourAddress);
+    const network = await suite.controller.createNetwork({ name: 'auto', driver: 'bridge' });
+    expect(network.spec.pools[0]?.subnet).toBe('172.19.0.0/16');
+    await suite.host.run(suite.host.namespace, 'ip', 'route', 'del', '172.18.0.0/17');
+  });
+
+  test('a full network says so', async () => {
+    const { id } = await suite.controller.createNetwork({
+      name: 'tiny',
+      driver: 'bridge',
+      pools: [{ subnet: '10.31.0.0/30' }],
+    });
+    await suite.sandbox('one', { endpoints: [{ network: 'tiny' }] });
+    expect(await refusal(suite.sandbox('two', { endpoints: [{ network: 'tiny' }] }))).toMatchObject({
+      message: `no available IPv4 addresses on this network's address pools: tiny (${id})`,
+    });
+  });
+
+  test('networks are isolated from each other, internal ones from the world', async () => {
+    await suite.controller.createNetwork({ name: 'n1', driver: 'bridge' });
+    await suite.controller.createNetwork({ name: 'n2', driver: 'bridge' });
+    await suite.controller.createNetwork({ name: 'inner', driver: 'bridge', isInternal: true });
+    const a = await suite.sandbox('a', { endpoints: [{ network: 'n1' }] });
+    const b = await suite.sandbox('b', { endpoints: [{ network: 'n2' }] });
+    const c = await suite.sandbox('c', { endpoints: [{ network: 'inner' }] });
+    const d = await suite.sandbox('d', { endpoints: [{ network: 'inner' }] });
+    expect(await suite.host.canPing(a.namespacePath, neighbourAddress)).toBe(true);
+    expect(await suite.host.canPing(a.namespacePath, addressOf(b))).toBe(false);
+    expect(await suite.host.canPing(c.namespacePath, addressOf(d))).toBe(true);
+    expect(await suite.host.canPing(c.namespacePath, neighbourAddress)).toBe(false);
+    // not even with a route of its own
+    await suite.host.run(c.namespacePath, 'ip', 'route', 'add', 'default', 'dev', 'eth0');
+    expect(await suite.host.canPing(c.namespacePath, neighbourAddress)).toBe(false);
+    expect(await suite.host.canPing(a.namespacePath, addressOf(c))).toBe(false);
+  });
+
+  test('without inter-container communication only the gateway is reached', async () => {
+    const options = { 'com.docker.network.bridge.enable_icc': 'false' };
+    await suite.controller.createNetwork({ name: 'quiet', driver: 'bridge', options });
+    const a = await suite.sandbox('a', { endpoints: [{ network: 'quiet' }] });
+    const b = await suite.sandbox('b', { endpoints: [{ network: 'quiet' }] });
+    expect(await suite.host.canPing(a.namespacePath, addressOf(b))).toBe(false);
+    expect(await suite.host.canPing(a.namespacePath, a.endpoints[0]?.ipv4Gateway ?? '')).toBe(true);
+    expect(await suite.host.canPing(a.namespacePath, neighbourAddress)).toBe(true);
+  });
+
+  test('a configuration network lends its settings', async () => {
+    await suite.controller.createNetwork({
+      name: 'settings',
+      driver: 'bridge',
+      isConfigOnly: true,
+      pools: [{ subnet: '10.33.0.0/24' }],
+      labels: { from: 'settings' },
+    });
+    const made = await suite.controller.createNetwork({ name: 'made', driver: 'bridge', configFrom: 'settings' });
+    expect(made.spec).toMatchObject({
+      pools: [{ subnet: '10.33.0.0/24', gateway: '10.33.0.1' }],
+      labels: { from: 'settings' },
+    });
+    expect(await refusal(suite.controller.removeNetwork('settings'))).toMatchObject({
+      message: 'configuration network "settings" is in use',
+    });
+    await suite.controller.removeNetwork('made');
+    await suite.controller.removeNetwork('settings');
+  });
+
+  test('IPv6 networks: addresses, routes and ports of both families', async () => {
+    const network = await suite.controller.createNetwork({ name: 'six', driver: 'bridge', enableIPv6: true });
+    const pool = network.spec.pools.find(({ subnet }) => subnet?.includes(':') === true);
+    expect(pool?.subnet).toMatch(/^fd[0-9a-f:]+::\/64$/);
+    const a = await suite.sandbox('a', {
+      endpoints: [{ network: 'six' }],
+      ports: [{ protocol: 'tcp', containerPort: 80, hostIp: '', hostPort: 8086 }],
+    });
+    const b = await suite.sandbox('b', { endpoints: [{ network: 'six' }] });
+    const address = a.endpoints[0]?.ipv6Address ?? '';
+    expect(address.startsWith(pool?.gateway?.slice(0, -1) ?? '?')).toBe(true);
+    expect(await suite.host.canPing(b.namespacePath, address)).toBe(true);
+    expect(await suite.host.run(a.namespacePath, 'ip', '-6', 'route', 'show', 'default')).toContain(
+      `via ${pool?.gateway}`,
+    );
+    suite.host.serve(a.namespacePath, 80);
+    expect(await suite.host.ask(suite.host.namespace, '::1', 8086)).toMatch(/^from fd/);
+    expect(await suite.host.ask(b.namespacePath, pool?.gateway ?? '', 8086)).toMatch(/^from fd/);
+  });
+
+  test('nothing is left after everything was removed', async () => {
+    const network = await suite.controller.createNetwork({ name: 'gone', driver: 'bridge' });
+    const made = await Promise.all(
+      Array.from({ length: 8 }, (_, index) =>
+        suite.sandbox(`c${index}`, {
+          endpoints: [{ network: 'bridge' }, { network: 'gone' }],
+          ports: [{ protocol: 'tcp', containerPort: 80, hostIp: '', hostPort: 0 }],
+        }),
+      ),
+    );
+    await Promise.all(made.map(({ id }) => suite.controller.removeSandbox(id)));
+    await suite.controller.removeNetwork(network.id);
+    await poll(
+      { everyMs: 20, timeoutMs: 3000 },
+      () => suite.host.census([suite.runDirectory]).length === 2 || undefined,
+    );
+    expect(suite.host.census([suite.runDirectory])).toEqual([
+      expect.stringMatching(/^link boxship0 /),
+      expect.stringMatching(/^table boxship-/),
+    ]);
+    const rules = await suite.host.run(suite.host.namespace, 'nft', 'list', 'ruleset');
+    expect(rules).not.toContain('tcp . ');
+  });
+}
