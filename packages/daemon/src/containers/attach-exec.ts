@@ -7,6 +7,7 @@ import { execPaths, publish, startExec } from './exec.ts';
 import type { Exec } from './exec-store.ts';
 import { copyInput } from './input.ts';
 import { copyOutput, type OutputCopy } from './output.ts';
+import { runtimeText } from './start-error.ts';
 
 export interface ExecAttachOptions {
   readonly isTty: boolean;
@@ -48,12 +49,14 @@ export async function attachExec(parts: Parts, exec: Exec, client: Socket, optio
           stderr: request.AttachStderr === true,
           isAlive: () => exec.state === 'starting' || exec.state === 'running',
         });
-        return copy.connected.then(() => input?.flow());
+        return copy.connected;
       },
     });
+    // only now: an end of input that overtakes the start would close a stdin that is not open yet
+    input?.flow();
   } catch (error) {
     parts.log.debug('exec did not start', { exec: exec.id, error });
-    const text = Buffer.from(`${(error as Error).message}\r\n`);
+    const text = Buffer.from(`${runtimeText(error)}\r\n`);
     client.write(options.isTty ? text : encodeFrame(streamTypes.stdout, text));
   }
   await copy?.done;

@@ -88,15 +88,19 @@ function register(parts: Parts, container: Container, client: Socket, options: A
         parts.log.warn('attach ended', { container: container.id, error });
         finish();
       });
-      return copy.connected.then(() => input?.flow());
+      return copy.connected;
     },
+    started: () => input?.flow(),
     abandon: finish,
   };
   client.once('close', finish);
   container.attachments.add(port);
   return {
     async run() {
-      if (isTaskAlive(container) && !isStarted) await port.connect();
+      if (isTaskAlive(container) && !isStarted) {
+        await port.connect();
+        port.started();
+      }
       await over.promise;
     },
   };

@@ -95,6 +95,8 @@ export interface Container {
 export interface AttachmentPort {
   /** The attach socket exists: connect now. Resolves when no output can be missed any more. */
   connect(): Promise<void>;
+  /** The process runs: its input may flow. */
+  started(): void;
   /** The start failed: end. */
   abandon(): void;
 }

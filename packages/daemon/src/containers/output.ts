@@ -4,7 +4,7 @@
  */
 import { connect, type Socket } from 'node:net';
 import type { Writable } from 'node:stream';
-import { sleep } from '@boxship/base';
+import { sleep, withDeadline } from '@boxship/base';
 import { encodeFrame, FrameDecoder, type StreamType, streamTypes } from '@boxship/engine-api';
 
 export interface OutputOptions {
@@ -28,13 +28,21 @@ export interface OutputCopy {
   readonly done: Promise<void>;
 }
 
+/** The logger makes its socket before the task's creation is answered; a logger that does not start is an error. */
+const connectTimeoutMs = 10_000;
 const firstRetryMs = 2;
 const maxRetryMs = 100;
 
 export function copyOutput(options: OutputOptions): OutputCopy {
   const connected = Promise.withResolvers<void>();
   const done = run(options, connected.resolve).finally(connected.resolve);
-  return { connected: connected.promise, done };
+  const deadline = {
+    component: 'daemon',
+    operation: 'connection to attach socket',
+    id: options.path,
+    timeoutMs: connectTimeoutMs,
+  };
+  return { connected: withDeadline(deadline, () => connected.promise), done };
 }
 
 async function run(options: OutputOptions, onConnected: () => void): Promise<void> {

@@ -3,9 +3,9 @@
  * source. Each component is looked up in the merged view, and nothing is followed out of the layers: a link in an image never
  * leads to a file of the host.
  */
-import { closeSync, constants, fstatSync, openSync, readlinkSync, readSync } from 'node:fs';
+import { closeSync, constants, fstatSync, lstatSync, openSync, readlinkSync, readSync } from 'node:fs';
 import { BoxshipError } from '@boxship/base';
-import { O_PATH, openInRoot, resolveFlags } from '@boxship/linux';
+import { getXattr, openInRoot, resolveFlags } from '@boxship/linux';
 import type { RootMount } from './model.ts';
 
 const maxFileBytes = 4 * 1024 * 1024;
@@ -68,29 +68,40 @@ type Found =
   | { readonly kind: 'link'; readonly target: string };
 
 function lookUp(roots: readonly number[], path: string): Found | undefined {
+  const slash = path.lastIndexOf('/');
+  const [parent, name] = slash < 0 ? ['.', path] : [path.slice(0, slash), path.slice(slash + 1)];
   for (const root of roots) {
-    let fd: number;
+    const parentFd = openDirectory(root, parent);
+    if (parentFd === undefined) continue; // not in this layer
     try {
-      fd = openInRoot(root, path, O_PATH | constants.O_NOFOLLOW, {
-        resolve: resolveFlags.beneath | resolveFlags.noMagicLinks,
-      });
-    } catch (error) {
-      const code = BoxshipError.is(error) ? error.details['code'] : undefined;
-      if (code === 'ENOENT' || code === 'ENOTDIR') continue; // not in this layer
-      throw error;
-    }
-    try {
-      const stat = fstatSync(fd);
+      const entry = `/proc/self/fd/${parentFd}/${name}`;
+      const stat = lstatSync(entry, { throwIfNoEntry: false });
+      if (stat === undefined) {
+        if (getXattr(`/proc/self/fd/${parentFd}`, opaque)?.toString() === 'y') return undefined;
+        continue;
+      }
       if (stat.isCharacterDevice() && stat.rdev === 0) return undefined; // a whiteout hides the layers below
       if (stat.isDirectory()) return { kind: 'directory' };
-      if (stat.isSymbolicLink()) return { kind: 'link', target: readlinkSync(`/proc/self/fd/${fd}`) };
-      if (stat.isFile()) return { kind: 'file', root };
-      return undefined;
+      if (stat.isSymbolicLink()) return { kind: 'link', target: readlinkSync(entry) };
+      return stat.isFile() ? { kind: 'file', root } : undefined;
     } finally {
-      closeSync(fd);
+      closeSync(parentFd);
     }
   }
   return undefined;
+}
+
+/** A directory that replaces those below instead of adding to them. */
+const opaque = 'trusted.overlay.opaque';
+
+function openDirectory(root: number, path: string): number | undefined {
+  try {
+    return openInRoot(root, path, constants.O_RDONLY | constants.O_DIRECTORY, noLinks);
+  } catch (error) {
+    const code = BoxshipError.is(error) ? error.details['code'] : undefined;
+    if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ELOOP') return undefined;
+    throw error;
+  }
 }
 
 function contentOf(root: number, path: string): string {

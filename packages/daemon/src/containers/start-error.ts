@@ -12,8 +12,12 @@ export interface StartFailure {
 const bindHint =
   ': Are you trying to mount a directory onto a file (or vice-versa)? Check if the specified host path exists and is the expected type';
 
+/** containerd's text for a failure of the runtime, with the class name at its end as Docker's clients print it. */
+export const runtimeText = (error: unknown): string =>
+  BoxshipError.is(error, 'unknown') ? `${error.message}: unknown` : messageOf(error);
+
 export function startFailure(error: unknown): StartFailure {
-  const message = messageOf(error);
+  const message = runtimeText(error);
   const text = message.toLowerCase();
   const has = (...words: readonly string[]) => words.some((word) => text.includes(word));
   if (BoxshipError.is(error) && error.kind === 'invalidArgument') return { exitCode: 128, error };
@@ -25,7 +29,7 @@ export function startFailure(error: unknown): StartFailure {
     const needsSuffix = has('is a directory') && !has('permission denied');
     return { exitCode: 126, error: badRequest(needsSuffix ? `${message}: permission denied` : message, error) };
   }
-  return { exitCode: 128, error: BoxshipError.from(error) };
+  return { exitCode: 128, error: new BoxshipError(BoxshipError.from(error).kind, message, { cause: error }) };
 }
 
 const badRequest = (message: string, cause: unknown) => new BoxshipError('invalidArgument', message, { cause });

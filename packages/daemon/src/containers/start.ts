@@ -9,9 +9,9 @@ import { nowRfc3339, zeroTime } from '../clock.ts';
 import { publishEndpointEvents } from '../networks/events.ts';
 import { sandboxSpec, usesSandbox } from '../networks/sandbox-spec.ts';
 import type { Parts } from '../parts.ts';
-import { containerFiles, removeRunFiles, writeIdentityFiles } from './files.ts';
+import { type ContainerFiles, containerFiles, removeRunFiles, writeIdentityFiles } from './files.ts';
 import { startHealthMonitor } from './health.ts';
-import { type Container, eventAttributes, type SandboxRecord } from './model.ts';
+import { type Container, type ContainerRecord, eventAttributes, type SandboxRecord } from './model.ts';
 import { checkBindSource } from './mount-points.ts';
 import { openProcessInput } from './process-input.ts';
 import { removeInTurn } from './removal.ts';
@@ -79,8 +79,10 @@ async function run(parts: Parts, container: Container): Promise<void> {
   undo.defer(() => deleteTask(parts, container));
   const pid = await createTask(parts, container, spec);
   await failPoint('start.task-created');
-  await Promise.all([...container.attachments].map((attachment) => attachment.connect()));
+  const attachments = [...container.attachments];
+  await Promise.all(attachments.map((attachment) => attachment.connect()));
   await parts.containerd.tasks.start({ containerId: container.id });
+  for (const attachment of attachments) attachment.started();
   await failPoint('start.task-started');
   record.state = {
     ...record.state,
@@ -144,7 +146,7 @@ function specOf(parts: Parts, container: Container, sandbox: SandboxRecord | und
     record,
     config: parts.config,
     host: parts.host,
-    files: containerFiles(parts.config, record.id),
+    files: filesOf(parts, record),
     mounts: record.mounts,
     accounts: {
       passwd: readRootFile(layers, '/etc/passwd') ?? '',
@@ -154,6 +156,12 @@ function specOf(parts: Parts, container: Container, sandbox: SandboxRecord | und
     shmSource: shmOf(parts, record.hostConfig.IpcMode),
     seccompProfile: parts.config.seccompProfile === 'builtin' ? undefined : parts.config.seccompProfile,
   });
+}
+
+/** Who joins another's network has its names too. */
+function filesOf(parts: Parts, record: ContainerRecord): ContainerFiles {
+  const joined = containerOfMode(record.hostConfig.NetworkMode);
+  return containerFiles(parts.config, joined === undefined ? record.id : parts.containers.get(joined).id);
 }
 
 function networkOf(mode: string, sandbox: SandboxRecord | undefined): NamespaceContext['network'] {

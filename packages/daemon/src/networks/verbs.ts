@@ -45,6 +45,13 @@ export async function listNetworks(parts: Parts, filters: ApiFilters, apiVersion
     .map((network) => networkResource(parts, network, apiVersion, false));
 }
 
+/** @throws notFound, invalidArgument when ambiguous */
+export async function inspectNetwork(parts: Parts, idOrName: string, apiVersion: string): Promise<NetworkResource> {
+  // without a network service there are no networks; clients that look for any object of a name go on then
+  if (parts.network === undefined) throw new BoxshipError('notFound', `network ${idOrName} not found`);
+  return networkResource(parts, await parts.network.network(idOrName), apiVersion, true);
+}
+
 const isUsed = (parts: Parts, network: Network): boolean =>
   parts.containers
     .list()

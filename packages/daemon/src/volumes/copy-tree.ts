@@ -63,7 +63,7 @@ async function copyEntry(from: number, to: number, name: string): Promise<void> 
     const stat = fstatSync(handle);
     if (stat.isDirectory()) await copySubdirectory(from, to, name);
     else if (stat.isSymbolicLink()) {
-      symlinkAt(readlinkSync(`/proc/self/fd/${handle}`), to, name);
+      symlinkAt(readlinkSync(`/proc/self/fd/${from}/${name}`), to, name);
       chownAt(to, name, stat.uid, stat.gid);
     } else if (stat.isFile()) await copyFile(from, to, name, stat);
     else {

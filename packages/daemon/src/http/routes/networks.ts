@@ -1,11 +1,10 @@
 /** `/networks/*`. */
 import { NetworkConnectSchema, NetworkCreateSchema, NetworkDisconnectSchema } from '@boxship/engine-api';
-import { networkResource } from '../../networks/resource.ts';
 import {
   connectNetwork,
-  controllerOf,
   createNetwork,
   disconnectNetwork,
+  inspectNetwork,
   listNetworks,
   networkFilterKeys,
   pruneNetworks,
@@ -21,8 +20,7 @@ export function networkRoutes(router: Router, parts: Parts): void {
     exchange.json(await listNetworks(parts, filters, exchange.apiVersion));
   });
   router.on('GET', '/networks/:id', async (exchange) => {
-    const network = await controllerOf(parts).network(exchange.param('id'));
-    exchange.json(networkResource(parts, network, exchange.apiVersion, true));
+    exchange.json(await inspectNetwork(parts, exchange.param('id'), exchange.apiVersion));
   });
   router.on('POST', '/networks/create', async (exchange) => {
     exchange.json(await createNetwork(parts, await exchange.body(NetworkCreateSchema)), 201);
