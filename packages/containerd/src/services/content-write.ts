@@ -81,7 +81,6 @@ function answerOf(writer: ContentWriter, action: wire.WriteAction, total: number
     action === STAT
       ? { startedAt: toWireTime(status.startedAt), updatedAt: toWireTime(status.updatedAt) }
       : { startedAt: goZeroTime(), updatedAt: goZeroTime() };
-  // the digest so far is only asked for with STAT: computing it for each chunk would finish a copy of the hash each time
-  const digest = action === STAT || action === COMMIT ? writer.digest() : '';
+  const digest = writer.digest();
   return { action, ...times, offset: BigInt(status.offset), total: BigInt(total || status.total), digest };
 }
