@@ -15,7 +15,7 @@ import {
   type ReadOptions,
   type WriterOptions,
 } from '@boxship/image-store';
-import { type Digest, parseDigest } from '@boxship/oci';
+import { type Digest, Digester, parseDigest } from '@boxship/oci';
 import type { ContainerdServices } from './connect.ts';
 import { fromWireTime, isMatch, labelMask } from './convert.ts';
 
@@ -94,6 +94,8 @@ class RemoteWriter implements ContentWriter {
   readonly #options: WriterOptions;
   #status: IngestStatus;
   #digest: Digest;
+  /** The server tells the digest with STAT and COMMIT only; what is written from the beginning is digested here too. */
+  #digester: Digester | undefined;
 
   private constructor(
     stream: Duplex<wire.WriteContentRequest, wire.WriteContentResponse>,
@@ -105,6 +107,7 @@ class RemoteWriter implements ContentWriter {
     this.#answers = answers;
     this.#options = options;
     this.#digest = first.digest as Digest;
+    this.#digester = first.offset === 0n ? new Digester() : undefined;
     this.#status = {
       ref: options.ref,
       offset: Number(first.offset),
@@ -127,19 +130,21 @@ class RemoteWriter implements ContentWriter {
   }
 
   status = (): IngestStatus => this.#status;
-  digest = (): Digest => this.#digest;
+  digest = (): Digest => this.#digester?.digest() ?? this.#digest;
 
   async write(bytes: Uint8Array): Promise<void> {
     for (let at = 0; at < bytes.length; at += writeBytes) {
       // the transport keeps the buffer until it is sent, the caller may reuse his at once
       const data = Buffer.from(bytes.subarray(at, at + writeBytes));
       await this.#exchange({ action: wire.WriteAction.WRITE, offset: BigInt(this.#status.offset), data });
+      this.#digester?.update(data);
     }
   }
 
   async truncate(size: number): Promise<void> {
     if (size !== 0) throw new BoxshipError('unimplemented', 'a remote ingest can only be started over');
     await this.#exchange({ action: wire.WriteAction.WRITE, offset: 0n, data: Buffer.alloc(0) });
+    this.#digester = new Digester();
   }
 
   async commit(options: CommitOptions = {}): Promise<Digest> {
