@@ -49,8 +49,15 @@ export const repoTags = (entry: NamedImage): string[] =>
 
 /** `busybox@sha256:…` of each repository that the image was pulled from. */
 export const repoDigests = (entry: NamedImage): string[] => [
-  ...new Set(entry.names.map((name) => `${familiarName(parseReference(name))}@${entry.image.target}`)),
+  ...new Set(
+    entry.names
+      .filter((name) => !name.startsWith(untaggedPrefix))
+      .map((name) => `${familiarName(parseReference(name))}@${entry.image.target}`),
+  ),
 ];
+
+/** Records of images without a name. */
+export const untaggedPrefix = 'docker.io/library/untagged@';
 
 export const createdMs = (created: string | undefined): number => {
   const ms = created === undefined ? Number.NaN : Date.parse(created);

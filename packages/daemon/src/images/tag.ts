@@ -1,6 +1,13 @@
 /** `POST /images/{name}/tag`: one more record that leads to the image. */
 import { BoxshipError } from '@boxship/base';
-import { familiarString, formatReference, parseNormalizedNamed, tagNameOnly, withTag } from '@boxship/oci';
+import {
+  type Descriptor,
+  familiarString,
+  formatReference,
+  parseNormalizedNamed,
+  tagNameOnly,
+  withTag,
+} from '@boxship/oci';
 import type { Parts } from '../parts.ts';
 import type { NamedImage } from './image-index.ts';
 
@@ -10,15 +17,29 @@ export async function tagImage(parts: Parts, entry: NamedImage, repo: string, ta
   if (parsed.digest !== undefined)
     throw new BoxshipError('invalidArgument', 'refusing to create a tag with a digest reference');
   const reference = tagNameOnly(tag === '' ? parsed : withTag(parsed, tag));
-  await setName(parts, formatReference(reference), entry);
+  const [known = ''] = entry.names;
+  const { image } = await parts.containerd.images.get({ name: known });
+  if (image?.target === undefined) throw new BoxshipError('notFound', `No such image: ${known}`);
+  await setRecord(parts, formatReference(reference), image.target);
   parts.events.publish('image', 'tag', entry.image.id, { name: familiarString(reference) });
 }
 
-/** Makes the name lead to the image, wherever it has led before. */
-export async function setName(parts: Parts, name: string, entry: NamedImage): Promise<void> {
-  const [known] = entry.names;
-  const { image: record } = await parts.containerd.images.get({ name: known ?? '' });
-  const image = { name, labels: {}, target: record?.target, createdAt: undefined, updatedAt: undefined };
+/** Makes the name lead to the target, wherever it has led before. */
+export async function writeName(parts: Parts, name: string, target: Descriptor): Promise<void> {
+  await setRecord(parts, name, {
+    mediaType: target.mediaType,
+    digest: target.digest,
+    size: BigInt(target.size),
+    annotations: {},
+  });
+}
+
+type WireTarget = NonNullable<
+  NonNullable<Awaited<ReturnType<Parts['containerd']['images']['get']>>['image']>['target']
+>;
+
+async function setRecord(parts: Parts, name: string, target: WireTarget): Promise<void> {
+  const image = { name, labels: {}, target, createdAt: undefined, updatedAt: undefined };
   try {
     await parts.containerd.images.create({ image });
   } catch (error) {

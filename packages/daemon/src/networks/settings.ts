@@ -34,7 +34,12 @@ export function endpointSettings(
     GlobalIPv6Address: endpoint?.ipv6Address ?? '',
     GlobalIPv6PrefixLen: endpoint?.ipv6PrefixLength ?? 0,
     ...(apiAtLeast(apiVersion, '1.44')
-      ? { DNSNames: endpoint === undefined || endpoint.dnsNames.length === 0 ? null : [...endpoint.dnsNames] }
+      ? {
+          DNSNames:
+            endpoint === undefined || endpoint.dnsNames.length === 0 || spec.network === 'bridge'
+              ? null
+              : [...endpoint.dnsNames],
+        }
       : {}),
   };
 }

@@ -1,8 +1,9 @@
 /** `/images/*`. Names have slashes, so the verb is what follows the last one. */
-import { BoxshipError } from '@boxship/base';
+import { loadImages, saveImages } from '../../images/archive.ts';
 import { createImage } from '../../images/create.ts';
 import { imageHistory, inspectImage } from '../../images/inspect.ts';
 import { imageFilterKeys, listImages } from '../../images/list.ts';
+import { pushImage } from '../../images/push.ts';
 import { pruneImages, removeImage } from '../../images/remove.ts';
 import { tagImage } from '../../images/tag.ts';
 import type { Parts } from '../../parts.ts';
@@ -25,24 +26,20 @@ export function imageRoutes(router: Router, parts: Parts): void {
     const filters = parseApiFilters(exchange.text('filters'), ['dangling', 'label', 'label!', 'until']);
     exchange.json(await pruneImages(parts, filters));
   });
-  const unimplemented: Verb = async (exchange) => {
-    throw new BoxshipError(
-      'unimplemented',
-      `${exchange.request.method} ${exchange.request.url.split('?', 1)[0]} is not implemented`,
-    );
-  };
+  router.on('POST', '/images/load', (exchange) => loadImages(parts, exchange));
+  router.on('GET', '/images/get', (exchange) => saveImages(parts, exchange, exchange.query.getAll('names')));
   byVerb(router, 'GET', {
     json: async (exchange, name) =>
       exchange.json(await inspectImage(parts, await parts.images.find(name), exchange.apiVersion)),
     history: async (exchange, name) => exchange.json(await imageHistory(parts, await parts.images.find(name))),
-    get: unimplemented,
+    get: (exchange, name) => saveImages(parts, exchange, [name]),
   });
   byVerb(router, 'POST', {
     async tag(exchange, name) {
       await tagImage(parts, await parts.images.find(name), exchange.text('repo'), exchange.text('tag'));
       exchange.empty(201);
     },
-    push: unimplemented,
+    push: (exchange, name) => pushImage(parts, exchange, name),
   });
   router.on('DELETE', '/images/*', async (exchange) => {
     exchange.json(await removeImage(parts, exchange.param('*'), exchange.flag('force')));

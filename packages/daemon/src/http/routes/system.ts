@@ -35,7 +35,7 @@ export function systemRoutes(router: Router, parts: Parts): void {
   router.on('GET', '/system/df', async (exchange) =>
     exchange.json(await diskUsage(parts, exchange.query.getAll('type'), exchange.apiVersion)),
   );
-  router.on('POST', '/auth', async (exchange) => exchange.json(await login(await exchange.body(AuthSchema))));
+  router.on('POST', '/auth', async (exchange) => exchange.json(await login(parts, await exchange.body(AuthSchema))));
   router.on('GET', '/events', (exchange) => streamEvents(parts, exchange));
 }
 
