@@ -22,10 +22,11 @@ export type {
 } from './content/store.ts';
 export type { Applier, ApplyOptions, CompareOptions, Comparer } from './diff.ts';
 export { type FetchContentOptions, fetchContent } from './fetch-content.ts';
+export type { ImportedImage, ImportOptions } from './images/archive-files.ts';
 export { type ExportOptions, exportImages, type ImageToExport } from './images/export-archive.ts';
 export { imageFields } from './images/fields.ts';
 export { referenceLabels, sourceLabel } from './images/gc-labels.ts';
-export { type ImportedImage, type ImportOptions, importImages } from './images/import-archive.ts';
+export { importImages } from './images/import-archive.ts';
 export { type ImportedRoot, type ImportRootOptions, importRoot, writeStream } from './images/import-root.ts';
 export { MemoryImageStore } from './images/memory-store.ts';
 export type { Image, ImageStore, NewImage } from './images/store.ts';

@@ -8,39 +8,11 @@ import { decompress, detectCompression, magicBytes, readTar, type TarMember, tex
 import { BoxshipError } from '@boxship/base';
 import { type Descriptor, type Digest, isDigest, parseDescriptor, parseJson } from '@boxship/oci';
 import type { ContentStore } from '../content/store.ts';
+import type { ArchiveFiles, ImportedImage, ImportOptions, StoredFile } from './archive-files.ts';
 import { referenceLabels } from './gc-labels.ts';
 import { writeStream } from './import-root.ts';
 import { imagesOfLegacyArchive } from './legacy-archive.ts';
 import { childrenOf, readManifest } from './walk.ts';
-
-export interface ImportOptions {
-  readonly content: ContentStore;
-  readonly source: AsyncIterable<Uint8Array>;
-  readonly lease?: string;
-  readonly signal?: AbortSignal;
-  /** A member of so many bytes has been read so far. */
-  readonly onProgress?: (event: { readonly name: string; readonly current: number; readonly total: number }) => void;
-}
-
-export interface ImportedImage {
-  /** Full reference; undefined for an image without a name. */
-  readonly name: string | undefined;
-  readonly target: Descriptor;
-}
-
-/** A file of the archive, by its name in it. */
-export interface StoredFile {
-  readonly digest: Digest;
-  readonly size: number;
-  readonly compression: 'none' | 'gzip' | 'zstd';
-}
-
-export interface ArchiveFiles {
-  readonly files: ReadonlyMap<string, StoredFile>;
-  readonly links: ReadonlyMap<string, string>;
-  /** The small files that describe the rest. */
-  readonly texts: ReadonlyMap<string, Buffer>;
-}
 
 const textNames = new Set(['index.json', 'manifest.json', 'oci-layout', 'repositories']);
 const maxTextBytes = 16 * 1024 * 1024;

@@ -11,7 +11,7 @@ import {
   parseNormalizedNamed,
 } from '@boxship/oci';
 import { readBlob, writeBlob } from '../content/blobs.ts';
-import type { ArchiveFiles, ImportedImage, ImportOptions, StoredFile } from './import-archive.ts';
+import type { ArchiveFiles, ImportedImage, ImportOptions, StoredFile } from './archive-files.ts';
 
 const layerTypes = {
   none: mediaTypes.dockerLayer,
