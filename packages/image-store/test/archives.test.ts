@@ -17,6 +17,7 @@ import { chainIds, digestHex, digestOf, parsePlatform } from '@boxship/oci';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import {
   exportImages,
+  type ImportedImage,
   importImages,
   importRoot,
   LocalApplier,
@@ -60,7 +61,7 @@ describe.skipIf(!hasRegistry || process.getuid?.() !== 0)('image archives', () =
         exportImages({
           content,
           images: [
-            { target: (image as { target: never }).target, names: ['docker.io/library/a:1', 'localhost:5000/b/c:2'] },
+            { target: (image as ImportedImage).target, names: ['docker.io/library/a:1', 'localhost:5000/b/c:2'] },
           ],
           ...extra,
         }),

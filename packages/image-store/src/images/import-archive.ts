@@ -6,8 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import { decompress, detectCompression, magicBytes, readTar, type TarMember, textOf } from '@boxship/archive';
 import { BoxshipError } from '@boxship/base';
-import { type Descriptor, type Digest, isDigest, parseDescriptor, parseJson } from '@boxship/oci';
-import type { ContentStore } from '../content/store.ts';
+import { type Descriptor, isDigest, parseDescriptor, parseJson } from '@boxship/oci';
 import type { ArchiveFiles, ImportedImage, ImportOptions, StoredFile } from './archive-files.ts';
 import { referenceLabels } from './gc-labels.ts';
 import { writeStream } from './import-root.ts';

@@ -4,19 +4,9 @@
  * just now (another program flushed the rules) arrives here and is carried to the container by this process.
  */
 import type { PortRequest } from '../controller.ts';
+import type { PortListener } from './port-listener.ts';
 import { listenTcp } from './tcp-listener.ts';
 import { listenUdp } from './udp-listener.ts';
-
-/** Where the connections go. */
-export interface PortTarget {
-  readonly address: string;
-  readonly port: number;
-}
-
-export interface PortListener extends Disposable {
-  /** Without a target, connections are refused. */
-  target: PortTarget | undefined;
-}
 
 /** @throws the system's error (EADDRINUSE, EADDRNOTAVAIL, EACCES) */
 export async function listenPort(

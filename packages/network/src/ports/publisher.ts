@@ -3,7 +3,8 @@ import { existsSync, readFileSync } from 'node:fs';
 import { BoxshipError } from '@boxship/base';
 import type { PortRequest, PublishedPort } from '../controller.ts';
 import { PortLedger, withBrackets } from './ledger.ts';
-import { listenPort, type PortListener, type PortTarget } from './listener.ts';
+import { listenPort } from './listener.ts';
+import type { PortListener, PortTarget } from './port-listener.ts';
 
 /** How many numbers in use by other programs are skipped before a search is given up. */
 const maxForeign = 64;

@@ -1,6 +1,6 @@
 /** The TCP form of a {@link PortListener}. */
 import { connect, createServer, type Socket } from 'node:net';
-import type { PortListener, PortTarget } from './listener.ts';
+import type { PortListener, PortTarget } from './port-listener.ts';
 
 const connectTimeoutMs = 10_000;
 

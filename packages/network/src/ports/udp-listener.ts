@@ -1,6 +1,6 @@
 /** The UDP form of a {@link PortListener}: one upstream socket per client, dropped after the idle time Docker's proxy has. */
 import { createSocket, type Socket } from 'node:dgram';
-import type { PortListener, PortTarget } from './listener.ts';
+import type { PortListener, PortTarget } from './port-listener.ts';
 
 const idleMs = 90_000;
 const maxClients = 4096;
