@@ -1,1 +1,4 @@
-export { default } from '../tooling/vitest.base.ts';
+import base from '../tooling/vitest.base.ts';
+
+// whole engines and foreign daemons start in the hooks of these tests
+export default { ...base, test: { ...base.test, testTimeout: 60_000, hookTimeout: 120_000 } };

@@ -10,7 +10,7 @@ import { mkdirSync } from 'node:fs';
 import { BoxshipError, type Logger, silentLogger } from '@boxship/base';
 import { type DaemonConfig, parseDaemonConfig } from '@boxship/daemon';
 import { tryLockFile } from '@boxship/linux';
-import { ensureHelloImage } from './hello-image.ts';
+import { ensureHelloImage, helloImage } from './hello-image.ts';
 import { defaultHost, enginePaths, programPath } from './paths.ts';
 import type { Part } from './supervisor/part.ts';
 import { WatchedPart } from './supervisor/watched-part.ts';
@@ -48,7 +48,10 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
     const [daemon, ...lower] = parts.toReversed();
     await Promise.all(lower.map((part) => part.start()));
     await daemon?.start();
-    await ensureHelloImage(hosts, log);
+    await ensureHelloImage(hosts, log).catch((error: unknown) => {
+      // a convenience for newcomers: no reason not to serve
+      log.error(`the image ${helloImage} could not be made`, { error });
+    });
   } catch (error) {
     for (const part of parts.toReversed()) await part.stop();
     lock[Symbol.dispose]();
