@@ -45,7 +45,8 @@ export { holdLease, type Lease, type LeaseManager, type LeaseOptions, noLeases }
 export { LocalApplier } from './local-applier.ts';
 export { LocalComparer } from './local-comparer.ts';
 export type { LayerState, PullEvent, PushEvent, PushState } from './progress.ts';
-export { type PulledImage, type PullOptions, pull } from './pull.ts';
+export { pull } from './pull.ts';
+export type { PulledImage, PullOptions } from './pull-options.ts';
 export { type PushOptions, push } from './push.ts';
 export type { CredentialLookup, RegistryCredentials } from './registry/authorizer.ts';
 export { fetchBlob } from './registry/fetch-blob.ts';

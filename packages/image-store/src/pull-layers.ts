@@ -5,7 +5,7 @@
 import type { Descriptor, ImageConfig, ImageManifest, Reference } from '@boxship/oci';
 import { fetchContent } from './fetch-content.ts';
 import type { LayerState } from './progress.ts';
-import type { PullOptions } from './pull.ts';
+import type { PullOptions } from './pull-options.ts';
 import { fetchBlob } from './registry/fetch-blob.ts';
 import { unpack } from './unpack.ts';
 
