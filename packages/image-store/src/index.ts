@@ -57,6 +57,7 @@ export { Registry, type RegistryOptions } from './registry/registry.ts';
 export { type FetchedManifest, type FetchOptions, fetchManifest, resolve } from './registry/resolve.ts';
 export { listTags } from './registry/tags.ts';
 export { parseToml, type TomlTable, type TomlValue } from './registry/toml.ts';
+export type { ProxyOptions } from './registry/transport.ts';
 export { snapshotFields } from './snapshots/fields.ts';
 export { NativeSnapshotter, type NativeSnapshotterOptions } from './snapshots/native.ts';
 export { OverlaySnapshotter, type OverlaySnapshotterOptions } from './snapshots/overlay.ts';

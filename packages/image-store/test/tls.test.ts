@@ -1,9 +1,12 @@
 /** Certificates: whom the client believes, and where that is configured. */
-import { execFileSync } from 'node:child_process';
+import { execFile, execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer as createHttpServer } from 'node:http';
 import { createServer, type Server } from 'node:https';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { digestOf, mediaTypes, parseNormalizedNamed } from '@boxship/oci';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { configureHosts, fetchManifest, type HostOptions, Registry } from '../src/index.ts';
@@ -144,6 +147,55 @@ describe('TLS', () => {
     const inToml = { ...files, 'hosts.toml': toml('ca = "ca.crt"\nclient = [["client.cert", "client.key"]]\n') };
     expect(await get('private', { certsDirectories: [certificates('toml', inToml)] })).toBe(manifest.length);
     await expect(get('private', {})).rejects.toMatchObject({ kind: 'permissionDenied' });
+  });
+  it('goes through a proxy where one is set, but never to loopback', async () => {
+    const asked: string[] = [];
+    const proxy = createHttpServer((request, answer) => {
+      asked.push(request.url ?? '');
+      answer.writeHead(200, { 'content-type': mediaTypes.ociManifest }).end(manifest);
+    });
+    proxy.on('connect', (request, socket) => {
+      asked.push(`CONNECT ${request.url}`);
+      const [, port] = host.split(':');
+      const onward = connect(Number(port), '127.0.0.1', () => socket.write('HTTP/1.1 200 OK\r\n\r\n'));
+      onward.pipe(socket).pipe(onward);
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    const address = proxy.address();
+    const url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : ''}`;
+    const through = async (reference: string, hosts: HostOptions): Promise<number> => {
+      await using registry = new Registry({
+        hosts: configureHosts(hosts),
+        proxy: { http: url, https: url, except: 'direct.test' },
+      });
+      return (await fetchManifest(registry, parseNormalizedNamed(reference))).bytes.length;
+    };
+    expect(await through('far.test:5000/a:1', { isPlainHttp: true })).toBe(manifest.length);
+    expect(await through('far.test/b:1', { insecureRegistries: ['far.test'] })).toBe(manifest.length);
+    expect(await through(`${host}/c:1`, {})).toBe(manifest.length);
+    expect(asked).toEqual(['http://far.test:5000/v2/a/manifests/1', 'CONNECT far.test:443']);
+    proxy.closeAllConnections();
+    await new Promise((resolve) => proxy.close(resolve));
+  });
+  it('believes the authorities of the system', async () => {
+    const strict = certificates('system', { 'hosts.toml': toml('') });
+    const script = `
+      import { configureHosts, fetchManifest, Registry } from ${JSON.stringify(join(import.meta.dirname, '../src/index.ts'))};
+      import { parseNormalizedNamed } from '@boxship/oci';
+      await using registry = new Registry({ hosts: configureHosts({ certsDirectories: [${JSON.stringify(strict)}] }) });
+      console.log((await fetchManifest(registry, parseNormalizedNamed(${JSON.stringify(`${host}/a:1`)}))).bytes.length);`;
+    const run = promisify(execFile);
+    for (const variable of ['SSL_CERT_FILE', 'NODE_EXTRA_CA_CERTS']) {
+      const { stdout } = await run(
+        process.execPath,
+        ['--conditions=@boxship/source', '--no-warnings', '--input-type=module', '-e', script],
+        {
+          cwd: import.meta.dirname,
+          env: { ...process.env, [variable]: join(root, 'ca.crt') },
+        },
+      );
+      expect(stdout.trim(), variable).toBe(String(manifest.length));
+    }
   });
   it('skips verification only where that is written', async () => {
     expect(

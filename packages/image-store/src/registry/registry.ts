@@ -12,14 +12,16 @@ import { Authorizer, type CredentialLookup } from './authorizer.ts';
 import { configureHosts } from './host-config.ts';
 import type { HostCapability, HostLookup } from './hosts.ts';
 import { RegistrySession, type SchemeMemory } from './session.ts';
-import { HttpTransport } from './transport.ts';
+import { HttpTransport, type ProxyOptions } from './transport.ts';
 
 export interface RegistryOptions {
   /** Default: the rules of Docker without any configuration. */
   readonly hosts?: HostLookup;
-  /** Default: nobody is logged in. */
+  /** By host as it is dialled (`registry-1.docker.io` for docker.io), mirrors included. Default: nobody is logged in. */
   readonly credentials?: CredentialLookup;
   readonly userAgent?: string;
+  /** Default: none. */
+  readonly proxy?: ProxyOptions;
   readonly log?: Logger;
 }
 
@@ -33,7 +35,7 @@ export class Registry implements AsyncDisposable {
   constructor(options: RegistryOptions = {}) {
     this.#hosts = options.hosts ?? configureHosts();
     this.#log = options.log ?? silentLogger;
-    this.#transport = new HttpTransport(options.userAgent ?? 'boxship/0.1.0');
+    this.#transport = new HttpTransport(options.userAgent ?? 'boxship/0.1.0', options.proxy);
     this.#authorizer = new Authorizer(this.#transport, options.credentials ?? (async () => undefined), this.#log);
   }
 

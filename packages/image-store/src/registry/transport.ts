@@ -4,10 +4,10 @@
  */
 import { lookup as dnsLookup, type LookupAddress } from 'node:dns';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
-import { rootCertificates } from 'node:tls';
+import { getCACertificates } from 'node:tls';
 import { BoxshipError, messageOf } from '@boxship/base';
-import { Agent, type Dispatcher, request } from 'undici';
-import { hostName, type TlsOptions } from './hosts.ts';
+import { Agent, type Dispatcher, EnvHttpProxyAgent, request } from 'undici';
+import { hostName, isLoopbackHost, type TlsOptions } from './hosts.ts';
 
 export interface HttpRequest {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -26,6 +26,14 @@ export interface HttpResponse {
   text(limit: number): Promise<string>;
   bytes(limit: number): Promise<Buffer>;
   discard(): Promise<void>;
+}
+
+/** What HTTP_PROXY, HTTPS_PROXY and NO_PROXY say. Loopback hosts are never asked for through a proxy. */
+export interface ProxyOptions {
+  readonly http?: string;
+  readonly https?: string;
+  /** Hosts, domains and ports, separated by commas. */
+  readonly except?: string;
 }
 
 /** How far a connection may lead: `registry` = configured by the user; `public` = named by somebody's answer. */
@@ -68,11 +76,13 @@ function checkAddress(address: string, reach: Reach): void {
 }
 
 export class HttpTransport implements AsyncDisposable {
-  readonly #agents = new Map<string, Agent>();
+  readonly #agents = new Map<string, Agent | EnvHttpProxyAgent>();
   readonly #userAgent: string;
+  readonly #proxy: ProxyOptions | undefined;
 
-  constructor(userAgent: string) {
+  constructor(userAgent: string, proxy?: ProxyOptions) {
     this.#userAgent = userAgent;
+    this.#proxy = proxy;
   }
 
   /** One request, redirects not followed. @throws unavailable (network), deadlineExceeded, permissionDenied (address) */
@@ -83,7 +93,7 @@ export class HttpTransport implements AsyncDisposable {
     try {
       const answer = await request(one.url, {
         method: one.method,
-        dispatcher: this.#agent(tls, reach),
+        dispatcher: this.#agent(one.url, tls, reach),
         headers: { 'user-agent': this.#userAgent, ...one.headers },
         ...(one.body === undefined ? {} : { body: one.body as Dispatcher.DispatchOptions['body'] & {} }),
         ...(one.signal === undefined ? {} : { signal: one.signal }),
@@ -99,26 +109,40 @@ export class HttpTransport implements AsyncDisposable {
     await Promise.all([...this.#agents.values()].map((agent) => agent.destroy()));
   }
 
-  #agent(tls: TlsOptions, reach: Reach): Agent {
-    const key = JSON.stringify([tls, reach]);
+  #agent(url: URL, tls: TlsOptions, reach: Reach): Dispatcher {
+    const isSecure = url.protocol === 'https:';
+    const isDirect = this.#proxy === undefined || isLoopbackHost(url.host);
+    const key = JSON.stringify([tls, reach, isSecure, isDirect]);
     let agent = this.#agents.get(key);
     if (agent === undefined) {
-      agent = new Agent({
-        headersTimeout: waitMs,
-        bodyTimeout: waitMs,
-        keepAliveTimeout: 10_000,
-        connect: {
-          timeout: connectMs,
-          rejectUnauthorized: tls.isVerified,
-          lookup: guardedLookup(reach),
-          ...(tls.ca === undefined ? {} : { ca: [...rootCertificates, ...tls.ca] }),
-          ...(tls.client === undefined ? {} : tls.client),
-        },
-      });
+      const trust = {
+        rejectUnauthorized: tls.isVerified,
+        ...(isSecure && tls.isVerified ? { ca: [...trustedAuthorities(), ...(tls.ca ?? [])] } : {}),
+        ...(tls.client === undefined ? {} : tls.client),
+      };
+      const waits = { headersTimeout: waitMs, bodyTimeout: waitMs, keepAliveTimeout: 10_000 };
+      // A proxy resolves names itself; the check of addresses is then its own affair.
+      agent = isDirect
+        ? new Agent({ ...waits, connect: { timeout: connectMs, lookup: guardedLookup(reach), ...trust } })
+        : new EnvHttpProxyAgent({
+            ...waits,
+            httpProxy: this.#proxy?.http ?? '',
+            httpsProxy: this.#proxy?.https ?? '',
+            noProxy: this.#proxy?.except ?? '',
+            requestTls: trust,
+          });
       this.#agents.set(key, agent);
     }
     return agent;
   }
+}
+
+let authorities: string[] | undefined;
+
+/** Whom this host trusts: the runtime's own list, NODE_EXTRA_CA_CERTS, and the system's store, as Docker does. */
+function trustedAuthorities(): readonly string[] {
+  authorities ??= [...new Set([...getCACertificates('default'), ...getCACertificates('system')])];
+  return authorities;
 }
 
 /** Resolves names and refuses addresses, so that a name cannot be bound anew between check and use. */
