@@ -2,8 +2,9 @@
  * Durable replacement of a small file: data fsync, rename, directory fsync. A reader sees the old or the new content,
  * also after a power cut.
  */
-import { closeSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs';
+
 import { randomBytes } from 'node:crypto';
+import { closeSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 export interface AtomicWriteOptions {

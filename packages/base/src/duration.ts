@@ -1,7 +1,16 @@
 /** Go's duration notation: `1h15m30.5s`, `100ms`. */
 import { BoxshipError } from './errors.ts';
 
-const unitsNs: Readonly<Record<string, number>> = { ns: 1, us: 1e3, µs: 1e3, μs: 1e3, ms: 1e6, s: 1e9, m: 60e9, h: 3600e9 };
+const unitsNs: Readonly<Record<string, number>> = {
+  ns: 1,
+  us: 1e3,
+  µs: 1e3,
+  μs: 1e3,
+  ms: 1e6,
+  s: 1e9,
+  m: 60e9,
+  h: 3600e9,
+};
 
 /** Nanoseconds of a Go duration. @throws invalidArgument with Go's own text */
 export function parseDurationNs(text: string): number {
@@ -14,7 +23,8 @@ export function parseDurationNs(text: string): number {
     const match = /^(\d+\.?\d*|\.\d+)([a-zµμ]*)/.exec(rest);
     if (match === null) throw new BoxshipError('invalidArgument', `time: invalid duration ${JSON.stringify(text)}`);
     const [whole, amount = '', unit = ''] = match;
-    if (unit === '') throw new BoxshipError('invalidArgument', `time: missing unit in duration ${JSON.stringify(text)}`);
+    if (unit === '')
+      throw new BoxshipError('invalidArgument', `time: missing unit in duration ${JSON.stringify(text)}`);
     const factor = unitsNs[unit];
     if (factor === undefined)
       throw new BoxshipError('invalidArgument', `time: unknown unit "${unit}" in duration ${JSON.stringify(text)}`);

@@ -58,7 +58,11 @@ export class BoxshipError extends Error {
     if (error instanceof Error) {
       const code = (error as NodeJS.ErrnoException).code;
       const kind: ErrorKind =
-        error.name === 'AbortError' ? 'cancelled' : error.name === 'TimeoutError' ? 'deadlineExceeded' : kindOfErrno(code);
+        error.name === 'AbortError'
+          ? 'cancelled'
+          : error.name === 'TimeoutError'
+            ? 'deadlineExceeded'
+            : kindOfErrno(code);
       return new BoxshipError(kind, error.message, { cause: error, details: code === undefined ? {} : { code } });
     }
     return new BoxshipError('internal', String(error));

@@ -25,7 +25,10 @@ function parseFilter(source: string): FilterPredicate {
   const selectors: FilterPredicate[] = [];
   let at = 0;
   const fail = (what: string): never => {
-    throw new BoxshipError('invalidArgument', `filters: parse error: [${source.slice(0, at)} >|${source.slice(at)}|< ]: ${what}`);
+    throw new BoxshipError(
+      'invalidArgument',
+      `filters: parse error: [${source.slice(0, at)} >|${source.slice(at)}|< ]: ${what}`,
+    );
   };
   const quoted = (closers: string): string | undefined => {
     const open = text[at];

@@ -1,24 +1,24 @@
-export { BoxshipError, messageOf, type BoxshipErrorOptions, type ErrorKind } from './errors.ts';
-export { fromGrpcStatus, toGrpcStatus, type GrpcStatus } from './errors-grpc.ts';
-export { fromHttpStatus, toHttpStatus } from './errors-http.ts';
-export { silentLogger, type Logger, type LogFields, type LogLevel } from './log.ts';
-export { sleep, withDeadline, type Deadline } from './deadline.ts';
-export { KeyedMutex } from './keyed-mutex.ts';
-export { SingleFlight } from './single-flight.ts';
+export { type AtomicWriteOptions, syncDirectorySync, writeFileAtomicSync } from './atomic-file.ts';
 export { Broadcast } from './broadcast.ts';
-export { poll, retry, type RetryOptions } from './retry.ts';
-export { checkIdentifier, randomId, shortId } from './ids.ts';
-export { syncDirectorySync, writeFileAtomicSync, type AtomicWriteOptions } from './atomic-file.ts';
+export { type Deadline, sleep, withDeadline } from './deadline.ts';
 export { formatDurationNs, parseDurationNs } from './duration.ts';
+export { BoxshipError, type BoxshipErrorOptions, type ErrorKind, messageOf } from './errors.ts';
+export { fromGrpcStatus, type GrpcStatus, toGrpcStatus } from './errors-grpc.ts';
+export { fromHttpStatus, toHttpStatus } from './errors-http.ts';
+export { failPoint } from './fail-point.ts';
+export { type FieldLookup, type FilterPredicate, parseFilters } from './filters.ts';
+export { checkIdentifier, randomId, shortId } from './ids.ts';
+export { KeyedMutex } from './keyed-mutex.ts';
+export { installShutdown, type ShutdownOptions } from './lifecycle.ts';
+export { type LogFields, type Logger, type LogLevel, silentLogger } from './log.ts';
+export { poll, type RetryOptions, retry } from './retry.ts';
+export { SingleFlight } from './single-flight.ts';
 export { formatBinarySize, formatSize, parseSize } from './size.ts';
 export {
   currentTraceparent,
   parseTraceparent,
-  spanChannelName,
-  withSpan,
   type Span,
   type SpanContext,
+  spanChannelName,
+  withSpan,
 } from './trace.ts';
-export { installShutdown, type ShutdownOptions } from './lifecycle.ts';
-export { parseFilters, type FieldLookup, type FilterPredicate } from './filters.ts';
-export { failPoint } from './fail-point.ts';

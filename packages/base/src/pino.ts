@@ -1,6 +1,6 @@
 /** The production logger: JSON lines through pino, written synchronously so that a killed process loses no line. */
 import { type BaseLogger, pino } from 'pino';
-import type { Logger, LogFields, LogLevel } from './log.ts';
+import type { LogFields, Logger, LogLevel } from './log.ts';
 
 type Sink = Pick<BaseLogger, 'debug' | 'info' | 'warn' | 'error'> & { child(fields: LogFields): Sink };
 
