@@ -51,7 +51,9 @@ export function tagNameOnly(reference: Reference): Reference {
 export function familiarName(reference: Reference): string {
   if (reference.domain !== defaultDomain) return repositoryName(reference);
   const rest = reference.path.startsWith(officialPrefix) ? reference.path.slice(officialPrefix.length) : reference.path;
-  return rest.includes('/') || rest === '' ? reference.path : rest;
+  const short = rest.includes('/') || rest === '' ? reference.path : rest;
+  // `docker.io/some.org/x` would be read back as another registry.
+  return splitDomain(short)[0] === defaultDomain ? short : repositoryName(reference);
 }
 
 /** The short reference that Docker shows: `busybox:1.36`. */
