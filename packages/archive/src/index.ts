@@ -10,5 +10,6 @@ export { TarParser, type TarSink } from './tar/parser.ts';
 export { readTar, type TarMember } from './tar/read-entries.ts';
 export { encodeEntry, tarEnd, tarPadding } from './tar/writer.ts';
 export type { TreeUsage } from './tree/calls.ts';
+export { type PathStat, statInRoot } from './tree/stat-path.ts';
 export { copyTree, measureTree, removeTree } from './tree.ts';
 export type { ArchiveSummary } from './worker-protocol.ts';

@@ -26,6 +26,7 @@ import type { ApplyTarget } from '../src/apply/target.ts';
 import { applyArchive } from '../src/apply.ts';
 import { newEntry, type TarEntry } from '../src/tar/entry.ts';
 import { encodeEntry, tarEnd, tarPadding } from '../src/tar/writer.ts';
+import { statInRoot } from '../src/tree/stat-path.ts';
 
 type Member = Partial<TarEntry> & { name: string; type?: TarEntry['type']; content?: string };
 
@@ -255,6 +256,56 @@ describe('into an overlay upper directory', () => {
     ['a parent that is a link below', [{ name: 'link/through', content: 'x' }]],
   ] as [string, Member[]][])('asks for a mount for %s', async (_, members) => {
     await expect(apply(members, overlay())).rejects.toMatchObject({ details: { code: 'ENEEDMOUNT' } });
+  });
+});
+
+describe('below a path of a root', () => {
+  const into = (path: string, members: readonly Member[], options = {}) =>
+    applyArchive(once(tar(members)), { kind: 'tree', root, path }, { whiteouts: 'literal', ...options });
+  beforeEach(() => {
+    mkdirSync(at('etc'));
+    mkdirSync(at('a'));
+    writeFileSync(at('etc/file'), 'old');
+    symlinkSync('/etc', at('a/abs'));
+    symlinkSync('a', at('to-a'));
+  });
+  it('resolves links as a process inside would', async () => {
+    await into('/to-a', [
+      { name: 'abs/new', content: 'x' },
+      { name: '../../up', content: 'x' },
+      { name: 'h', type: 'hardlink', linkName: 'up' },
+    ]);
+    expect(readFileSync(at('etc/new'), 'utf8')).toBe('x');
+    expect(lstatSync(at('a/up')).nlink).toBe(2);
+    expect(lstatSync(at('to-a')).isSymbolicLink()).toBe(true);
+  });
+  it('gives the directory itself the metadata of the first member', async () => {
+    await into('to-a', [{ name: './', type: 'directory', mode: 0o711, uid: 5 }], { owner: { uid: 9, gid: 8 } });
+    const stat = lstatSync(at('a'));
+    expect([stat.mode & 0o7777, stat.uid, stat.gid]).toEqual([0o711, 9, 8]);
+  });
+  it('keeps directories and files apart when asked', async () => {
+    const options = { keepDirectories: true };
+    await expect(into('/', [{ name: 'etc', content: 'x' }], options)).rejects.toMatchObject({
+      kind: 'failedPrecondition',
+    });
+    await expect(into('/etc', [{ name: 'file/', type: 'directory' }], options)).rejects.toMatchObject({
+      kind: 'failedPrecondition',
+    });
+    await into('/etc', [{ name: 'file', content: 'new' }], options);
+    expect(readFileSync(at('etc/file'), 'utf8')).toBe('new');
+  });
+  it('needs the directory', async () => {
+    await expect(into('/none', [])).rejects.toMatchObject({ kind: 'notFound' });
+    await expect(into('/etc/file', [])).rejects.toMatchObject({ kind: 'notFound' });
+  });
+  it('tells what a path is', () => {
+    expect(statInRoot(root, '/to-a/abs')).toMatchObject({ name: 'abs', linkTarget: '/etc' });
+    expect(statInRoot(root, '../../etc/file')).toMatchObject({ name: 'file', sizeBytes: 3, linkTarget: '' });
+    expect(statInRoot(root, '/')).toMatchObject({ name: '/' });
+    symlinkSync('/nowhere', at('dangling'));
+    expect(statInRoot(root, 'dangling').linkTarget).toBe('/nowhere');
+    expect(() => statInRoot(root, 'a/abs/passwd')).toThrow(expect.objectContaining({ kind: 'notFound' }));
   });
 });
 

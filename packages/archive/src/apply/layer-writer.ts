@@ -18,7 +18,7 @@ import {
 } from '@boxship/linux';
 import { type ArchiveLimits, defaultLimits, malformed } from '../limits.ts';
 import { baseOf, cleanName, parentOf } from '../names.ts';
-import { bytesOf, type TarEntry, textOf } from '../tar/entry.ts';
+import { bytesOf, nameOf, type TarEntry, textOf } from '../tar/entry.ts';
 import type { TarSink } from '../tar/parser.ts';
 import { opaqueAttribute, opaqueValue, parseWhiteout } from '../whiteout.ts';
 import { DirectoryDescriptors } from './descriptors.ts';
@@ -41,6 +41,8 @@ export class LayerWriter implements TarSink, Disposable {
   readonly #options: ApplyOptions;
   readonly #limits: ArchiveLimits;
   readonly #directories: DirectoryDescriptors;
+  /** Where members go, below the root; '' for the root itself. */
+  readonly #base: string;
   readonly #hider: LowerHider;
   readonly #directoryTimes = new Map<string, Timestamp>();
   #file: { fd: number; entry: TarEntry; position: number; hasHole: boolean } | undefined;
@@ -54,14 +56,20 @@ export class LayerWriter implements TarSink, Disposable {
       const mtime = makeParent(target, parentFd, name, path);
       if (mtime !== undefined) this.#directoryTimes.set(path, mtime);
     });
+    this.#base =
+      target.kind === 'tree' && target.path !== undefined ? cleanName(nameOf(target.path), this.#limits) : '';
+    if (this.#directories.lookup(this.#base) === undefined) {
+      this.#directories[Symbol.dispose]();
+      throw new BoxshipError('notFound', `${textOf(this.#base)}: no such directory`);
+    }
     const hasLower = target.kind === 'tree' ? readdirSync(root).length > 0 : true;
     this.#hider = new LowerHider(target, this.#directories, hasLower && options.whiteouts !== 'literal');
   }
 
   entry(raw: TarEntry): void {
     const entry = this.#options.owner === undefined ? raw : { ...raw, ...this.#options.owner };
-    const path = cleanName(entry.name, this.#limits);
-    if (path === '') {
+    const path = this.#inBase(entry.name);
+    if (path === this.#base) {
       this.#root(entry);
       return;
     }
@@ -122,8 +130,15 @@ export class LayerWriter implements TarSink, Disposable {
   #root(entry: TarEntry): void {
     if (entry.type !== 'directory')
       throw malformed(`member ${JSON.stringify(textOf(entry.name))} would replace the root`);
-    setMetadataFd(this.#directories.rootFd, entry, { withTimes: false });
-    this.#directoryTimes.set('', entry.mtime);
+    setMetadataFd(this.#directories.get(this.#base), entry, { withTimes: false });
+    this.#directoryTimes.set(this.#base, entry.mtime);
+  }
+
+  /** The path of a member: `..` stops at the place where members go. */
+  #inBase(name: string): string {
+    const clean = cleanName(name, this.#limits);
+    if (this.#base === '' || clean === '') return clean === '' ? this.#base : clean;
+    return `${this.#base}/${clean}`;
   }
 
   #makeDirectory(path: string, base: string, entry: TarEntry): void {
@@ -180,14 +195,14 @@ export class LayerWriter implements TarSink, Disposable {
   }
 
   #link(entry: TarEntry, path: string, parentFd: number, name: Buffer): void {
-    const target = cleanName(entry.linkName, this.#limits);
+    const target = this.#inBase(entry.linkName);
     const missing = (): BoxshipError =>
       this.#target.kind === 'overlay' && this.#target.lowers.length > 0
         ? new BoxshipError('failedPrecondition', 'archive: hard link to a file of a lower layer', {
             details: { code: needsMountCode },
           })
         : malformed(`link ${textOf(path)}: no such file or directory: ${textOf(target)}`);
-    if (target === '' || target === path)
+    if (target === this.#base || target === path)
       throw malformed(`link ${textOf(path)}: target is ${JSON.stringify(textOf(entry.linkName))}`);
     const targetFd = this.#directories.lookup(parentOf(target));
     if (targetFd === undefined) throw missing();

@@ -2,8 +2,11 @@
 import type { ArchiveLimits } from '../limits.ts';
 
 export type ApplyTarget =
-  /** A plain directory, or any mounted tree: deletions delete. */
-  | { readonly kind: 'tree'; readonly root: string }
+  /**
+   * A plain directory, or any mounted tree: deletions delete. With `path`, members go below that directory, which must exist;
+   * links are still resolved in `root`, as a process inside it would see them.
+   */
+  | { readonly kind: 'tree'; readonly root: string; readonly path?: string }
   /**
    * The upper directory of an overlay, without mounting it: deletions become 0:0 devices and opaque attributes.
    * `lowers` are the directories below, nearest first: missing parents take their metadata from there.
