@@ -55,7 +55,10 @@ export async function createContainer(
   } else if ((hostConfig.NetworkMode === 'host' || hostConfig.UTSMode === 'host') && !request.Hostname)
     config.Hostname = parts.host.hostname;
   const endpoints = endpointSpecs(hostConfig, request, options.apiVersion);
-  const mounts = planMountPoints(config, hostConfig, { recordOf: (name) => parts.containers.get(name).record });
+  const mounts = planMountPoints(config, hostConfig, {
+    dataRoot: parts.config.dataRoot,
+    recordOf: (name) => parts.containers.get(name).record,
+  });
   const name =
     options.name === undefined || options.name === ''
       ? generateName((candidate) => isNameTaken(parts, candidate))

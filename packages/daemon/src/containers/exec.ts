@@ -12,7 +12,7 @@ import { mergeEnv } from './merge-config.ts';
 import { type Container, eventAttributes, notRunning } from './model.ts';
 import { openProcessInput } from './process-input.ts';
 import { layerDirectories, readRootFile } from './rootfs-files.ts';
-import { capabilitiesOf, capabilitySpec, environmentOf } from './spec/build.ts';
+import { capabilitiesOf, capabilitySpec, environmentOf, rlimitsOf } from './spec/build.ts';
 import { parseSecurityOptions } from './spec/security.ts';
 import { resolveUser } from './spec/user.ts';
 
@@ -153,6 +153,7 @@ function processOf(parts: Parts, container: Container, exec: Exec, options: Exec
     env: mergeEnv(environmentOf(record, options.isTty), request.Env ?? []),
     cwd: request.WorkingDir || record.config.WorkingDir || '/',
     capabilities: capabilitySpec(capabilities, user.uid),
+    ...rlimitsOf(record.hostConfig, parts.config),
     ...((isNoNewPrivileges ?? parts.config.isNoNewPrivileges) ? { noNewPrivileges: true } : {}),
     oomScoreAdj: record.hostConfig.OomScoreAdj,
   };

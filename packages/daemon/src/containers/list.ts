@@ -126,7 +126,9 @@ async function summary(
     Command: [record.path, ...record.args].map((word) => (/\s/.test(word) ? `'${word}'` : word)).join(' '),
     Created: Math.floor(Date.parse(record.created) / 1000),
     Ports: portSummaries(record),
-    ...(sizes === undefined ? {} : { SizeRw: sizes.writable, SizeRootFs: sizes.total }),
+    ...(sizes === undefined
+      ? {}
+      : { ...(sizes.writable > 0 ? { SizeRw: sizes.writable } : {}), SizeRootFs: sizes.total }),
     Labels: record.config.Labels,
     State: record.state.Status,
     Status: statusText(record.state, container.health, now),

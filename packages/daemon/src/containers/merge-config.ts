@@ -8,12 +8,19 @@ import { parseSignal } from './signals.ts';
 const asList = (value: string | string[] | undefined): string[] | undefined =>
   typeof value === 'string' ? (value === '' ? [] : [value]) : value;
 
-/** Environment with the image's first; a key given again replaces it in place. */
+/** Environment in which a key given again replaces the earlier one in place. */
 export function mergeEnv(base: readonly string[], over: readonly string[]): string[] {
   const keyOf = (entry: string) => entry.split('=', 1)[0] ?? entry;
   const seen = new Map(base.map((entry) => [keyOf(entry), entry]));
   for (const entry of over) seen.set(keyOf(entry), entry);
   return [...seen.values()];
+}
+
+/** The container's own entries, then those of the image that it does not set itself: Docker's order. */
+function configuredEnv(own: readonly string[], image: readonly string[]): string[] {
+  const keyOf = (entry: string) => entry.split('=', 1)[0] ?? entry;
+  const set = new Set(own.map(keyOf));
+  return [...own, ...image.filter((entry) => !set.has(keyOf(entry)))];
 }
 
 /** Key order is the wire's. @throws invalidArgument */
@@ -57,7 +64,7 @@ export function mergeConfig(
   if (stopSignal !== '') parseSignal(stopSignal);
   const healthcheck = mergeHealthcheck(request.Healthcheck, image?.Healthcheck as Healthcheck | undefined);
   const shell = request.Shell ?? image?.Shell;
-  const env = mergeEnv(image?.Env ?? [], request.Env ?? []);
+  const env = configuredEnv(request.Env ?? [], image?.Env ?? []);
   return {
     Hostname: request.Hostname || id.slice(0, 12),
     Domainname: request.Domainname ?? '',

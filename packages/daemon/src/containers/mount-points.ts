@@ -11,6 +11,7 @@ const consistencies = new Set(['consistent', 'cached', 'delegated', 'default']);
 const volumeName = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
 
 export interface MountPlanContext {
+  readonly dataRoot: string;
   /** @throws notFound */
   readonly recordOf: (container: string) => ContainerRecord;
 }
@@ -30,8 +31,12 @@ export function planMountPoints(
     explicit.add(mount.destination);
     planned.set(mount.destination, mount);
   };
-  for (const bind of hostConfig.Binds ?? []) add(parseBind(bind, hostConfig.VolumeDriver));
-  for (const mount of hostConfig.Mounts ?? []) add(fromRequest(mount));
+  const withDefaults = (mount: MountRecord): MountRecord =>
+    mount.type === 'bind' && mount.propagation === ''
+      ? { ...mount, propagation: defaultPropagation(mount.source, context.dataRoot) }
+      : mount;
+  for (const bind of hostConfig.Binds ?? []) add(withDefaults(parseBind(bind, hostConfig.VolumeDriver)));
+  for (const mount of hostConfig.Mounts ?? []) add(withDefaults(fromRequest(mount)));
   const tmpfs = new Set(Object.keys(hostConfig.Tmpfs ?? {}).map((path) => posix.normalize(path)));
   for (const path of Object.keys(config.Volumes ?? {})) {
     const destination = checkDestination(path, () => `invalid volume specification: '${path}'`);
@@ -49,6 +54,11 @@ export function planMountPoints(
     });
   }
   return [...planned.values()];
+}
+
+/** A bind that contains the engine's own mounts must see them go, or it would pin them. */
+function defaultPropagation(source: string, dataRoot: string): string {
+  return `${dataRoot}/`.startsWith(source === '/' ? '/' : `${source}/`) ? 'rslave' : 'rprivate';
 }
 
 function checkDestination(path: string, prefix: () => string, kind = 'volume'): string {
@@ -72,7 +82,7 @@ function parseBind(text: string, volumeDriver: string): MountRecord {
   const kind = isBind ? 'bind' : 'volume';
   const destination = checkDestination(second ?? first, () => `invalid volume specification: '${text}'`, kind);
   let isReadWrite = true;
-  let propagation = isBind ? 'rprivate' : '';
+  let propagation = '';
   let isNoCopy = false;
   const seen = new Set<string>();
   for (const word of modes.split(',').filter((option) => option !== '')) {
@@ -133,8 +143,8 @@ function fromRequest(spec: MountRequest): MountRecord {
     if (!spec.Source) throw why('field Source must not be empty');
     if (!spec.Source.startsWith('/')) throw why(`invalid mount path: '${spec.Source}' mount path must be absolute`);
     if (spec.VolumeOptions !== undefined) throw why('field VolumeOptions must not be specified');
-    const propagation = spec.BindOptions?.Propagation || 'rprivate';
-    if (!propagations.has(propagation)) throw why(`invalid propagation mode: ${propagation}`);
+    const propagation = spec.BindOptions?.Propagation ?? '';
+    if (propagation !== '' && !propagations.has(propagation)) throw why(`invalid propagation mode: ${propagation}`);
     const mayCreateSource = spec.BindOptions?.CreateMountpoint === true;
     if (!mayCreateSource && !existsSync(spec.Source)) throw why(`bind source path does not exist: ${spec.Source}`);
     return { ...base, type, source: posix.normalize(spec.Source), mode: '', propagation, mayCreateSource };

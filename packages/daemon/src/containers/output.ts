@@ -30,8 +30,10 @@ export interface OutputCopy {
 
 /** The logger makes its socket before the task's creation is answered; a logger that does not start is an error. */
 const connectTimeoutMs = 10_000;
-const firstRetryMs = 2;
-const maxRetryMs = 100;
+/** A process that is being started speaks some milliseconds after its socket is there: it must be found within them. */
+const eagerRetryMs = 2;
+const eagerAttempts = 500;
+const patientRetryMs = 50;
 
 export function copyOutput(options: OutputOptions): OutputCopy {
   const connected = Promise.withResolvers<void>();
@@ -47,19 +49,18 @@ export function copyOutput(options: OutputOptions): OutputCopy {
 
 async function run(options: OutputOptions, onConnected: () => void): Promise<void> {
   const { client } = options;
-  for (let delayMs = firstRetryMs; !client.destroyed; ) {
+  for (let attempt = 0; !client.destroyed; attempt++) {
     const source = await dial(options.path);
     if (source === undefined) {
       if (!options.isAlive()) return;
-      await sleep(delayMs);
-      delayMs = Math.min(maxRetryMs, delayMs * 2);
+      await sleep(attempt < eagerAttempts ? eagerRetryMs : patientRetryMs);
       continue;
     }
-    delayMs = firstRetryMs;
+    attempt = 0;
     onConnected();
     await copy(source, options);
     if (!options.isAlive()) return;
-    await sleep(delayMs);
+    await sleep(eagerRetryMs);
   }
 }
 

@@ -1,4 +1,5 @@
 /** NetworkSettings of inspect and list, from what was asked and what the sandbox has. */
+import { shortId } from '@boxship/base';
 import { apiAtLeast, type EndpointSettings, type NetworkSettings, type PublishedPort } from '@boxship/engine-api';
 import type { Endpoint, EndpointSpec } from '@boxship/network';
 import type { ContainerRecord } from '../containers/model.ts';
@@ -44,11 +45,17 @@ export function endpointSettings(
   };
 }
 
+const predefined = new Set(['bridge', 'host', 'none']);
+
 export function endpointsOf(record: ContainerRecord, apiVersion: string): Record<string, EndpointSettings> {
   const networks: Record<string, EndpointSettings> = {};
   for (const [name, spec] of Object.entries(record.endpoints)) {
     const endpoint = record.sandbox?.endpoints.find((candidate) => candidate.networkName === name);
-    networks[name] = endpointSettings(spec, endpoint, '', apiVersion);
+    const settings = endpointSettings(spec, endpoint, '', apiVersion);
+    // until 1.45 the short id was listed among the aliases
+    if (!predefined.has(name) && endpoint !== undefined && !apiAtLeast(apiVersion, '1.45'))
+      settings.Aliases = [...(settings.Aliases ?? []), shortId(record.id)];
+    networks[name] = settings;
   }
   return networks;
 }

@@ -124,6 +124,15 @@ export function environmentOf(record: ContainerRecord, isTty: boolean): string[]
   return mergeEnv(env, record.config.Env ?? []);
 }
 
+/** The daemon's default limits with the container's over them; execs get the same. */
+export function rlimitsOf(hostConfig: HostConfig, config: DaemonConfig): Pick<RuntimeProcess, 'rlimits'> {
+  const limits = new Map(Object.entries(config.defaultUlimits));
+  for (const { Name = '', Soft = 0, Hard = 0 } of hostConfig.Ulimits ?? [])
+    limits.set(Name, { soft: Soft, hard: Hard });
+  const rlimits = [...limits].map(([name, { soft, hard }]) => ({ type: `RLIMIT_${name.toUpperCase()}`, soft, hard }));
+  return rlimits.length === 0 ? {} : { rlimits };
+}
+
 function processOf(
   context: SpecContext,
   capabilities: readonly string[],
@@ -133,9 +142,6 @@ function processOf(
   const { record, config, host } = context;
   const { hostConfig } = record;
   const user = resolveUser(record.config.User, hostConfig.GroupAdd ?? [], context.accounts);
-  const limits = new Map(Object.entries(config.defaultUlimits));
-  for (const { Name = '', Soft = 0, Hard = 0 } of hostConfig.Ulimits ?? [])
-    limits.set(Name, { soft: Soft, hard: Hard });
   const [height = 0, width = 0] = hostConfig.ConsoleSize ?? [];
   const args = [record.path, ...record.args];
   return {
@@ -146,11 +152,7 @@ function processOf(
     env: environmentOf(record, record.config.Tty),
     cwd: record.config.WorkingDir === '' ? '/' : record.config.WorkingDir,
     capabilities: capabilitySpec(capabilities, user.uid),
-    ...(limits.size === 0
-      ? {}
-      : {
-          rlimits: [...limits].map(([name, { soft, hard }]) => ({ type: `RLIMIT_${name.toUpperCase()}`, soft, hard })),
-        }),
+    ...rlimitsOf(hostConfig, config),
     ...(isNoNewPrivileges ? { noNewPrivileges: true } : {}),
     ...(host.hasAppArmor && !hostConfig.Privileged && appArmorOf(hostConfig) !== undefined
       ? { apparmorProfile: appArmorOf(hostConfig) as string }

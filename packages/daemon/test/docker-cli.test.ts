@@ -1,0 +1,270 @@
+/** The docker CLI against boxshipd over the distribution's containerd, its shim and runc. */
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { missing, startEngine, type TestEngine } from './harness.ts';
+
+const reason = missing('docker');
+
+describe.skipIf(reason !== undefined)('docker CLI', () => {
+  let engine: TestEngine;
+  const none = ['--network', 'none'] as const;
+  const run = (...args: readonly string[]) => engine.docker('run', '--rm', ...none, ...args);
+
+  beforeAll(async () => {
+    engine = await startEngine();
+  });
+  afterAll(async () => {
+    await engine[Symbol.asyncDispose]();
+  });
+
+  it('runs, separates the streams and hands the exit code on', async () => {
+    expect(await run('busybox', 'sh', '-c', 'echo out; echo err >&2; exit 7')).toEqual({
+      code: 7,
+      stdout: 'out\n',
+      stderr: 'err\n',
+    });
+    expect((await engine.docker('ps', '-aq')).stdout).toBe('');
+  });
+
+  it('loses no byte of a large output', async () => {
+    const { stdout } = await run('busybox', 'sh', '-c', 'head -c 8000000 /dev/zero | tr "\\0" x');
+    expect(stdout.length).toBe(8_000_000);
+  });
+
+  it.each([
+    ['nosuch', 127, 'exec: "nosuch": executable file not found in $PATH: unknown'],
+    ['/etc', 126, 'exec: "/etc": permission denied: unknown'],
+  ])('tells why %s cannot run', async (command, code, text) => {
+    const result = await run('busybox', command);
+    expect(result.code).toBe(code);
+    expect(result.stderr).toContain(text);
+    expect((await engine.docker('ps', '-aq')).stdout).toBe('');
+  });
+
+  it('gives 125 for what the daemon refuses', async () => {
+    const user = await run('-u', 'nosuch', 'busybox', 'true');
+    expect([user.code, user.stderr]).toEqual([
+      125,
+      expect.stringContaining('unable to find user nosuch: no matching entries in passwd file'),
+    ]);
+    const mount = await run('--mount', 'type=bind,src=/nosuch-source,dst=/x', 'busybox', 'true');
+    expect(mount.stderr).toContain('bind source path does not exist: /nosuch-source');
+  });
+
+  it('applies the default security', async () => {
+    const { stdout } = await run('busybox', 'grep', '-E', '^(Cap|Seccomp:|NoNew)', '/proc/1/status');
+    expect(stdout.replaceAll('\t', ' ').trim().split('\n')).toEqual([
+      'CapInh: 0000000000000000',
+      'CapPrm: 00000000a80425fb',
+      'CapEff: 00000000a80425fb',
+      'CapBnd: 00000000a80425fb',
+      'CapAmb: 0000000000000000',
+      'NoNewPrivs: 0',
+      'Seccomp: 2',
+    ]);
+    const asDaemon = await run('-u', 'daemon', 'busybox', 'sh', '-c', 'grep CapEff /proc/1/status; id -u');
+    expect(asDaemon.stdout).toBe('CapEff:\t0000000000000000\n1\n');
+  });
+
+  it('resolves users and groups in the container', async () => {
+    expect((await run('busybox', 'id')).stdout).toBe('uid=0(root) gid=0(root) groups=0(root),10(wheel)\n');
+    expect((await run('-u', '1234', 'busybox', 'sh', '-c', 'id; pwd; echo $HOME')).stdout).toBe(
+      'uid=1234 gid=0(root) groups=0(root)\n/\n/\n',
+    );
+    expect((await run('-w', '/new/dir', 'busybox', 'pwd')).stdout).toBe('/new/dir\n');
+  });
+
+  it('sets limits', async () => {
+    const { stdout } = await run(
+      '-m',
+      '32m',
+      '--pids-limit',
+      '50',
+      '--ulimit',
+      'nofile=100:200',
+      'busybox',
+      'sh',
+      '-c',
+      'ulimit -n; ulimit -Hn',
+    );
+    expect(stdout).toBe('100\n200\n');
+  });
+
+  it('reports an out-of-memory kill', async () => {
+    await engine.docker(
+      'run',
+      '--name',
+      'oom',
+      ...none,
+      '-m',
+      '16m',
+      'busybox',
+      'sh',
+      '-c',
+      'x=$(head -c 64000000 /dev/zero | tr "\\0" a)',
+    );
+    const { stdout } = await engine.docker('inspect', '-f', '{{.State.OOMKilled}} {{.State.ExitCode}}', 'oom');
+    expect(stdout).toBe('true 137\n');
+  });
+
+  it('logs, follows and tails', async () => {
+    await engine.docker(
+      'run',
+      '-d',
+      '--name',
+      'logs',
+      ...none,
+      'busybox',
+      'sh',
+      '-c',
+      'echo one; echo two >&2; printf end',
+    );
+    await engine.docker('wait', 'logs');
+    expect(await engine.docker('logs', '-f', 'logs')).toEqual({ code: 0, stdout: 'one\nend', stderr: 'two\n' });
+    const { stderr, stdout } = await engine.docker('logs', '-t', '--tail', '2', 'logs');
+    expect(stderr).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z two\n$/);
+    expect(stdout).toMatch(/^\S+\.\d{9}Z end$/);
+  });
+
+  it('execs, pauses, restarts, renames, stops and removes', async () => {
+    const { docker } = engine;
+    await docker(
+      'run',
+      '-d',
+      '--name',
+      'life',
+      ...none,
+      'busybox',
+      'sh',
+      '-c',
+      'trap "exit 5" TERM; while :; do sleep 0.1; done',
+    );
+    expect(await docker('exec', 'life', 'sh', '-c', 'echo out; echo err >&2; exit 3')).toEqual({
+      code: 3,
+      stdout: 'out\n',
+      stderr: 'err\n',
+    });
+    const failed = await docker('exec', 'life', 'nosuch');
+    expect([failed.code, failed.stdout]).toEqual([
+      127,
+      expect.stringContaining('executable file not found in $PATH: unknown'),
+    ]);
+    expect((await docker('exec', '-d', 'life', 'true')).code).toBe(0);
+    expect((await docker('pause', 'life')).code).toBe(0);
+    expect((await docker('exec', 'life', 'true')).stderr).toContain('is paused, unpause the container before exec');
+    expect((await docker('ps', '--format', '{{.Status}}', '-f', 'name=life')).stdout).toMatch(/\(Paused\)/);
+    await docker('unpause', 'life');
+    expect((await docker('rename', 'life', 'second')).code).toBe(0);
+    expect((await docker('restart', '-t', '1', 'second')).code).toBe(0);
+    expect((await docker('rm', 'second')).stderr).toContain(
+      'container is running: stop the container before removing or force remove',
+    );
+    expect((await docker('stop', 'second')).code).toBe(0);
+    expect((await docker('inspect', '-f', '{{.State.Status}} {{.State.ExitCode}}', 'second')).stdout).toBe(
+      'exited 5\n',
+    );
+    expect((await docker('rm', 'second')).code).toBe(0);
+  });
+
+  it('answers 304 and 404 like Docker', async () => {
+    const { containers } = engine.client;
+    const { Id } = await containers.create({
+      Image: 'busybox',
+      Cmd: ['sleep', '100'],
+      HostConfig: { NetworkMode: 'none' },
+    });
+    expect(await containers.start(Id)).toBe(true);
+    expect(await containers.start(Id)).toBe(false);
+    expect(await containers.stop(Id, { timeout: 0 })).toBe(true);
+    expect(await containers.stop(Id)).toBe(false);
+    await expect(containers.kill(Id)).rejects.toMatchObject({
+      kind: 'conflict',
+      message: expect.stringContaining('is not running'),
+    });
+    await expect(containers.inspect('nosuch')).rejects.toMatchObject({
+      kind: 'notFound',
+      message: 'No such container: nosuch',
+    });
+    await expect(containers.create({ Image: 'nosuch', Cmd: ['x'] })).rejects.toMatchObject({
+      message: 'No such image: nosuch:latest',
+    });
+    await containers.remove(Id);
+  });
+
+  it('restarts by policy and gives up', async () => {
+    await engine.docker('run', '-d', '--name', 'again', ...none, '--restart', 'on-failure:2', 'busybox', 'false');
+    await expect
+      .poll(async () => (await engine.docker('inspect', '-f', '{{.State.Status}} {{.RestartCount}}', 'again')).stdout, {
+        timeout: 15_000,
+      })
+      .toBe('exited 2\n');
+  });
+
+  it('fills a volume from the image, keeps it, and refuses to remove it in use', async () => {
+    const { docker } = engine;
+    const { stdout } = await run('-v', 'vol1:/bin', 'busybox', 'sh', '-c', 'ls /bin | wc -l; echo kept > /bin/mark');
+    expect(Number(stdout)).toBeGreaterThan(100);
+    await docker('create', '--name', 'user', ...none, '-v', 'vol1:/v', 'busybox', 'true');
+    expect((await docker('volume', 'rm', 'vol1')).stderr).toContain('volume is in use - [');
+    await docker('rm', 'user');
+    expect((await run('-v', 'vol1:/v', 'busybox', 'cat', '/v/mark')).stdout).toBe('kept\n');
+    expect((await docker('volume', 'rm', 'vol1')).code).toBe(0);
+    expect((await run('-v', '/data', 'busybox', 'ls', '-d', '/data')).stdout).toBe('/data\n');
+    expect((await docker('volume', 'ls', '-q')).stdout).toBe('');
+  });
+
+  it('tells events in order', async () => {
+    const since = Math.floor(Date.now() / 1000);
+    await run('-l', 'test=events', 'busybox', 'true');
+    const until = String(Date.now() / 1000 + 0.05);
+    const { stdout } = await engine.docker(
+      'events',
+      '--since',
+      String(since),
+      '--until',
+      until,
+      '--filter',
+      'label=test=events',
+      '--format',
+      '{{.Action}}',
+    );
+    expect(stdout.trim().split('\n')).toEqual(['create', 'attach', 'start', 'die', 'destroy']);
+  });
+
+  it('checks health', async () => {
+    await engine.docker(
+      'run',
+      '-d',
+      '--name',
+      'health',
+      ...none,
+      '--health-cmd',
+      'test -f /ok',
+      '--health-interval',
+      '100ms',
+      '--health-retries',
+      '2',
+      'busybox',
+      'sleep',
+      '100',
+    );
+    const status = async () => (await engine.docker('inspect', '-f', '{{.State.Health.Status}}', 'health')).stdout;
+    await expect.poll(status, { timeout: 20_000 }).toBe('unhealthy\n');
+    await engine.docker('exec', 'health', 'touch', '/ok');
+    await expect.poll(status, { timeout: 20_000 }).toBe('healthy\n');
+    await engine.docker('rm', '-f', 'health');
+  });
+
+  it('saves, loads, tags and removes images', async () => {
+    const { docker, directory } = engine;
+    const archive = join(directory, 'saved.tar');
+    await docker('tag', 'busybox', 'a/b:1');
+    expect((await docker('save', '-o', archive, 'a/b:1')).code).toBe(0);
+    expect(existsSync(archive)).toBe(true);
+    expect((await docker('rmi', 'a/b:1')).stdout).toBe('Untagged: a/b:1\n');
+    expect((await docker('load', '-i', archive)).stdout).toContain('Loaded image: a/b:1\n');
+    expect((await run('a/b:1', 'echo', 'loaded')).stdout).toBe('loaded\n');
+    await docker('rmi', 'a/b:1');
+  });
+});
