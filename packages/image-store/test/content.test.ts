@@ -79,6 +79,13 @@ describe('the directory of a content store', () => {
     expect(await writer.commit()).toBe(digestOf('x'));
   });
 
+  it('forgets what a kill left between the blob and the end of its ingest', () => {
+    mkdirSync(join(root, 'ingest/abc'));
+    writeFileSync(join(root, 'ingest/abc/ref'), 'committed');
+    using _again = new FsContentStore({ root });
+    expect(readdirSync(join(root, 'ingest'))).toEqual([]);
+  });
+
   it('puts a damaged label database aside', async () => {
     const path = join(root, 'damaged.db');
     writeFileSync(path, Buffer.alloc(8192, 'no database'));

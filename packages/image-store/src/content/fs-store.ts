@@ -7,7 +7,7 @@
  * A blob appears by one rename after its data has been verified and synced, so that what stands under a digest has it.
  */
 import { createHash } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { type FileHandle, open, readdir, readFile, rm, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BoxshipError, type FilterPredicate, type Logger, silentLogger } from '@boxship/base';
@@ -51,6 +51,15 @@ export class FsContentStore implements ContentStore, Disposable {
     this.#log = options.log ?? silentLogger;
     for (const directory of ['blobs/sha256', 'ingest'])
       mkdirSync(join(this.#root, directory), { recursive: true, mode: 0o700 });
+    this.#recover();
+  }
+
+  /** An ingest without data was interrupted while it was begun, or after its data had become a blob: nothing is lost with it. */
+  #recover(): void {
+    for (const name of readdirSync(join(this.#root, 'ingest'))) {
+      const directory = join(this.#root, 'ingest', name);
+      if (!existsSync(join(directory, 'data'))) rmSync(directory, { recursive: true, force: true });
+    }
   }
 
   async info(digest: Digest): Promise<ContentInfo> {
