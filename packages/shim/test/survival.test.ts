@@ -133,7 +133,8 @@ describe('kill -9 of the shim', () => {
     const { id, pid, bundle } = await h.run1(['sleep', '100']);
     await killShim();
     process.kill(pid, 'SIGKILL');
-    await h.until(() => processStat(pid) === undefined);
+    // a zombie could still be asked: wait until the machine's init has reaped it
+    await h.until(() => processStat(pid) === undefined, 25_000);
     await h.startShim();
     expect(await h.wait(id)).toBe(255);
     expect(JSON.parse(readFileSync(join(bundle, 'exit.json'), 'utf8'))).toMatchObject({ isLost: true });

@@ -377,11 +377,11 @@ describe('input and output', () => {
     await h.task.resizePty({ id, execId: '', width: 123, height: 45 });
     await h.task.start({ id, execId: '' });
     const read = collector();
-    await h.until(() => read(out).includes('/dev/pts/0\n'));
-    expect(read(out)).not.toContain('\r\n');
+    await h.until(() => read(out).includes('/dev/pts/0\r\n'));
+    expect(read(out)).not.toContain('\r\r\n');
     writeNow(into, Buffer.from('keys\r'));
     expect(await h.wait(id)).toBe(6);
-    await h.until(() => read(out).endsWith('got keys\n45 123\n'));
+    await h.until(() => read(out).endsWith('got keys\r\n45 123\r\n'));
     await h.task.delete({ id, execId: '' });
     closeSync(out);
     closeSync(into);

@@ -8,14 +8,7 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { BoxshipError, writeFileAtomicSync } from '@boxship/base';
-import {
-  clearNewlineTranslation,
-  duplicateFrom,
-  type FdReceiver,
-  listenForFd,
-  openPidfd,
-  setNonBlocking,
-} from '@boxship/linux';
+import { duplicateFrom, type FdReceiver, listenForFd, openPidfd, setNonBlocking } from '@boxship/linux';
 
 /** Time for the runtime to hand over the terminal. */
 export const CONSOLE_TIMEOUT_MS = 30_000;
@@ -26,10 +19,9 @@ export function listenForConsole(socketDirectory: string): FdReceiver {
   return listenForFd(`${socketDirectory}/c-${randomBytes(8).toString('hex')}`);
 }
 
-/** Makes a received master ready: non-blocking, newlines untouched. */
+/** Makes a received master ready. Its line discipline stays as the kernel set it: a client in raw mode needs its \r\n. */
 export function prepareMaster(fd: number): number {
   setNonBlocking(fd, true);
-  clearNewlineTranslation(fd);
   return fd;
 }
 

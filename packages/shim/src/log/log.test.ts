@@ -86,7 +86,10 @@ describe('json-file', () => {
 
   it('any bytes, cut anywhere, give valid JSON with the same text', () => {
     let seed = 7;
-    const random = (n: number) => (seed = (seed * 1103515245 + 12345) & 0x7fffffff) % n;
+    const random = (n: number) => {
+      seed = (seed * 1103515245 + 12345) & 0x7fffffff;
+      return seed % n;
+    };
     for (let round = 0; round < 200; round++) {
       rmSync(path, { force: true });
       const writer = open();
