@@ -96,7 +96,7 @@ export { type Interest, Poller, type Readiness, sharedPoller } from './poller.ts
 export { bootId, childrenOf, isProcessAlive, type ProcessStat, processStat } from './process-stat.ts';
 export { becomeSubreaper, setProcessName } from './subreaper.ts';
 export { syncFilesystem } from './sync-filesystem.ts';
-export { clearNewlineTranslation, setWindowSize, type WindowSize, windowSize } from './terminal.ts';
+export { setWindowSize, type WindowSize, windowSize } from './terminal.ts';
 export { type Credentials, type FdReceiver, listenForFd, peerCredentials } from './unix-fd.ts';
 export { exitCodeOf, type Reaped, reapChild } from './wait.ts';
 export { getXattr, listXattrs, removeXattr, setXattr, type XattrSubject } from './xattr.ts';

@@ -1,14 +1,9 @@
-/** Pseudo terminals: window size and output processing of a master. */
+/** Pseudo terminals: the window size of a master. */
 import { check, declare } from './libc.ts';
 
 const ioctl = declare('int ioctl(int fd, unsigned long request, void *argument)');
-const tcgetattr = declare('int tcgetattr(int fd, void *termios)');
-const tcsetattr = declare('int tcsetattr(int fd, int when, const void *termios)');
 const TIOCGWINSZ = 0x5413;
 const TIOCSWINSZ = 0x5414;
-const ONLCR = 0o4;
-const TERMIOS_SIZE = 64; // glibc's struct termios is 60 bytes; c_oflag is the second 32-bit word
-const OFLAG_AT = 4;
 
 export interface WindowSize {
   readonly rows: number;
@@ -27,12 +22,4 @@ export function windowSize(fd: number): WindowSize {
   const argument = Buffer.alloc(8);
   check(ioctl(fd, TIOCGWINSZ, argument), 'ioctl TIOCGWINSZ');
   return { rows: argument.readUInt16LE(0), columns: argument.readUInt16LE(2) };
-}
-
-/** Stops the line discipline from turning `\n` into `\r\n`: the client's own terminal does that once more. */
-export function clearNewlineTranslation(fd: number): void {
-  const termios = Buffer.alloc(TERMIOS_SIZE);
-  check(tcgetattr(fd, termios), 'tcgetattr');
-  termios.writeUInt32LE(termios.readUInt32LE(OFLAG_AT) & ~ONLCR, OFLAG_AT);
-  check(tcsetattr(fd, 0, termios), 'tcsetattr');
 }
