@@ -3,18 +3,35 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** The output of the README's examples, run one after the other in one module. @throws when an example fails */
-export function runReadme(
-  packageDirectory: string,
-  options: { env?: NodeJS.ProcessEnv; timeoutMs?: number } = {},
-): string {
+export interface RunReadmeOptions {
+  readonly env?: NodeJS.ProcessEnv;
+  readonly timeoutMs?: number;
+  /** Words before the command: `['nsenter', '--net=…']`. */
+  readonly within?: readonly string[];
+}
+
+/** The README's examples, one after the other as one module. @throws when there is none */
+export function readmeExample(packageDirectory: string): string {
   const text = readFileSync(join(packageDirectory, 'README.md'), 'utf8');
   const examples = [...text.matchAll(/^```ts\n([\s\S]*?)^```/gm)].map((match) => match[1] ?? '');
   if (examples.length === 0) throw new Error(`${packageDirectory}/README.md has no ts example`);
+  return examples.join('\n');
+}
+
+/** The output of the README's examples. @throws when an example fails */
+export function runReadme(packageDirectory: string, options: RunReadmeOptions = {}): string {
+  // inside of the package, so that it finds the package by its own name
   const file = join(packageDirectory, `.readme-example-${process.pid}.ts`);
-  writeFileSync(file, examples.join('\n'));
+  writeFileSync(file, readmeExample(packageDirectory));
   try {
-    return execFileSync(process.execPath, ['--no-warnings', '--conditions=@boxship/source', file], {
+    const [program = process.execPath, ...args] = [
+      ...(options.within ?? []),
+      process.execPath,
+      '--no-warnings',
+      '--conditions=@boxship/source',
+      file,
+    ];
+    return execFileSync(program, args, {
       encoding: 'utf8',
       env: { ...process.env, ...options.env },
       timeout: options.timeoutMs ?? 60_000,
