@@ -6,8 +6,9 @@
  * // any Docker client works on engine.hosts[0] from here on
  * await engine.stop();
  */
-import { mkdirSync } from 'node:fs';
-import { BoxshipError, type Logger, silentLogger } from '@boxship/base';
+import { chmodSync, mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { BoxshipError, type Logger, silentLogger, writeFileAtomicSync } from '@boxship/base';
 import { type DaemonConfig, parseDaemonConfig } from '@boxship/daemon';
 import { tryLockFile } from '@boxship/linux';
 import { ensureHelloImage, helloImage } from './hello-image.ts';
@@ -32,7 +33,7 @@ export interface Engine {
 /** Starts an engine, or takes over its running parts. @throws conflict when another supervisor has it */
 export async function startEngine(options: EngineOptions): Promise<Engine> {
   const log = options.log ?? silentLogger;
-  const config = parseDaemonConfig(options.args, { loggerPath: programPath('boxship-logger') });
+  const config = parseDaemonConfig(options.args, { loggerPath: '' });
   const hosts = options.args.some((arg) => /^(-H|--host)/.test(arg)) ? config.hosts : hostsOrDefault(config);
   const paths = enginePaths(config.dataRoot, config.execRoot);
   for (const directory of [paths.partsDirectory, paths.logDirectory, paths.containerdState, paths.networkExecRoot])
@@ -43,6 +44,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
       'conflict',
       `another boxship-engine runs with exec root ${config.execRoot}: stop it, or use another --exec-root and --data-root`,
     );
+  writeLoggerProgram(paths.loggerProgram);
   const parts = engineParts(options.args, config, hosts).map((part) => new WatchedPart(part, { ...paths, log }));
   try {
     const [daemon, ...lower] = parts.toReversed();
@@ -114,11 +116,21 @@ function engineParts(args: readonly string[], config: DaemonConfig, hosts: reado
   parts.push({
     name: 'daemon',
     program: programPath('boxshipd'),
-    args: [...withoutFlag(args, 'containerd'), ...given, ...own, '--logger', programPath('boxship-logger')],
+    args: [...withoutFlag(args, 'containerd'), ...given, ...own, '--logger', paths.loggerProgram],
     readySocket: socket,
     stopSeconds: config.shutdownTimeoutSeconds + 15,
   });
   return parts;
+}
+
+/**
+ * The logger under its own name: our shim knows the name and does the work itself; a foreign shim runs the file, with the
+ * Node that runs this engine, whatever is in its search path.
+ */
+function writeLoggerProgram(path: string): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+  writeFileAtomicSync(path, `#!/bin/sh\nexec '${process.execPath}' --no-warnings '${programPath('boxship-logger')}' "$@"\n`);
+  chmodSync(path, 0o755);
 }
 
 function valuesOf(args: readonly string[], name: string): string[] {

@@ -16,6 +16,7 @@ export interface EnginePaths {
   /** Held by the supervisor while it lives. */
   readonly lockFile: string;
   readonly logDirectory: string;
+  readonly loggerProgram: string;
 }
 
 export function enginePaths(dataRoot: string, execRoot: string): EnginePaths {
@@ -29,6 +30,7 @@ export function enginePaths(dataRoot: string, execRoot: string): EnginePaths {
     partsDirectory: join(execRoot, 'parts'),
     lockFile: join(execRoot, 'engine.lock'),
     logDirectory: join(dataRoot, 'log'),
+    loggerProgram: join(execRoot, 'bin', 'boxship-logger'),
   };
 }
 

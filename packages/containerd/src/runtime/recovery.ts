@@ -45,7 +45,7 @@ async function recoverBundle(options: RecoveryOptions, bundle: Bundle): Promise<
     shim = shims.group(binary, bundle.namespace, group);
   } else {
     try {
-      shim = await SingleShim.connect(binary, address);
+      shim = await shims.reconnect(binary, address, bundle.path);
     } catch (error) {
       options.log.warn('the shim of a task is gone', { id: bundle.id, error: messageOf(error) });
       await tasks.cleanUp(bundle, binary);

@@ -10,6 +10,7 @@ import type { Logger } from '@boxship/base';
 import { type BundleRoots, groupDirectory } from './bundle.ts';
 import { GroupShim, type Shim, SingleShim } from './shim.ts';
 import { resolveRuntime, type ShimInvocation, startShim } from './shim-binary.ts';
+import { readShimLog } from './shim-log.ts';
 
 export interface ShimManagerOptions {
   readonly roots: BundleRoots;
@@ -67,8 +68,19 @@ export class ShimManager implements AsyncDisposable {
     bundle: string,
     options: Any | undefined,
   ): Promise<SingleShim> {
-    const address = await startShim(this.#invocation(binary, namespace, id, bundle, options));
-    return await SingleShim.connect(binary, address);
+    const log = readShimLog(bundle, this.#options.log);
+    try {
+      const address = await startShim(this.#invocation(binary, namespace, id, bundle, options));
+      return await SingleShim.connect(binary, address, log);
+    } catch (error) {
+      log[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** Finds the shim of a bundle again. @throws unavailable when it is gone */
+  async reconnect(binary: string, address: string, bundle: string): Promise<SingleShim> {
+    return await SingleShim.connect(binary, address, readShimLog(bundle, this.#options.log));
   }
 
   /** How the program is called for this container; also for its `delete`. */

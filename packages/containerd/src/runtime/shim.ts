@@ -45,16 +45,25 @@ export class SingleShim implements Shim {
   readonly address: string;
   readonly #client: TtrpcClient;
   readonly #task: TaskClient;
+  readonly #log: Disposable;
 
-  private constructor(binary: string, address: string, client: TtrpcClient) {
+  private constructor(binary: string, address: string, client: TtrpcClient, log: Disposable) {
     this.binary = binary;
     this.address = address;
     this.#client = client;
     this.#task = client.service(shimTask.TaskService);
+    this.#log = log;
+    void client.closed.then(() => log[Symbol.dispose]());
   }
 
-  static async connect(binary: string, address: string): Promise<SingleShim> {
-    return new SingleShim(binary, address, await TtrpcClient.connect(address));
+  /** @param log reads what the shim says about itself; ends with the shim */
+  static async connect(binary: string, address: string, log: Disposable): Promise<SingleShim> {
+    try {
+      return new SingleShim(binary, address, await TtrpcClient.connect(address), log);
+    } catch (error) {
+      log[Symbol.dispose]();
+      throw error;
+    }
   }
 
   /** Resolves when the connection has ended. */
@@ -68,6 +77,7 @@ export class SingleShim implements Shim {
 
   async close(): Promise<void> {
     await this.#client[Symbol.asyncDispose]();
+    this.#log[Symbol.dispose]();
   }
 }
 

@@ -2,11 +2,10 @@
  * The tasks of all namespaces: creation (bundle, shim, runtime), deletion, and what happens when a shim dies. Verbs that only
  * relay to the shim are in services/tasks.ts.
  */
-import { closeSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Any, eventTypes, type Mount, type shimTask, toTimestamp } from '@boxship/api';
 import { BoxshipError, failPoint, KeyedMutex, type Logger, messageOf } from '@boxship/base';
-import { makeFifo, openFifo } from '@boxship/linux';
 import type { EventExchange } from '../events/exchange.ts';
 import { type Bundle, type BundleRoots, bundleOf, createBundle, removeBundle } from './bundle.ts';
 import { InitHolder } from './init-holder.ts';
@@ -162,17 +161,9 @@ export class TaskManager {
       await shim.ready();
       return shim;
     }
-    // the shim opens the log write-only and would hang without a reader; ours stays open until it serves
-    const logPath = join(bundle.path, 'log');
-    makeFifo(logPath);
-    const log = openFifo(logPath, { access: 'read-write' });
-    try {
-      const shim = await shims.single(binary, namespace, id, bundle.path, request.options);
-      writeFileSync(join(bundle.path, 'shim-binary-path'), binary, { mode: 0o600 });
-      return shim;
-    } finally {
-      closeSync(log);
-    }
+    const shim = await shims.single(binary, namespace, id, bundle.path, request.options);
+    writeFileSync(join(bundle.path, 'shim-binary-path'), binary, { mode: 0o600 });
+    return shim;
   }
 
   async #discard(shim: SingleShim, id: string): Promise<void> {

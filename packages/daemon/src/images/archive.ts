@@ -1,10 +1,10 @@
 /** `docker save` and `docker load`. */
-import { once } from 'node:events';
 import { BoxshipError } from '@boxship/base';
 import { remoteStores } from '@boxship/containerd-client';
 import { exportImages, type ImageToExport, importImages, unpackTarget } from '@boxship/image-store';
 import { familiarString, parseReference } from '@boxship/oci';
-import { commonHeaders, type Exchange } from '../http/exchange.ts';
+import type { Exchange } from '../http/exchange.ts';
+import { sendTar } from '../http/routes/archive.ts';
 import type { Parts } from '../parts.ts';
 import { untaggedName } from './create.ts';
 import { streamProgress } from './progress-stream.ts';
@@ -30,15 +30,7 @@ export async function saveImages(parts: Parts, exchange: Exchange, names: readon
     images.push({ target: await targetDescriptor(parts, asked[0] ?? first), names: asked });
   }
   const { content } = remoteStores(parts.containerd, parts.config.snapshotter);
-  const chunks = exportImages({ content, images, signal: exchange.signal })[Symbol.asyncIterator]();
-  const head = await chunks.next(); // what fails at once gets a status of its own
-  exchange.reply.hijack();
-  const { raw } = exchange.reply;
-  raw.writeHead(200, { ...commonHeaders(), 'Content-Type': 'application/x-tar' });
-  raw.on('error', () => raw.destroy()); // the client is gone; the signal ends the export
-  for (let next = head; next.done !== true; next = await chunks.next())
-    if (!raw.write(next.value)) await Promise.race([once(raw, 'drain'), once(raw, 'close')]);
-  raw.end();
+  await sendTar(exchange, exportImages({ content, images, signal: exchange.signal }), () => ({}));
   for (const { names: saved } of images)
     for (const name of saved) parts.events.publish('image', 'save', name, { name });
 }

@@ -18,6 +18,7 @@ import {
 } from '@boxship/oci';
 import type { Exchange } from '../http/exchange.ts';
 import type { Parts } from '../parts.ts';
+import { applyChanges } from './change.ts';
 import { untaggedPrefix } from './list.ts';
 import { ProgressLines } from './progress-lines.ts';
 import { type ProgressStream, streamProgress } from './progress-stream.ts';
@@ -132,15 +133,18 @@ async function importImage(parts: Parts, exchange: Exchange): Promise<void> {
   const reference = parsed === undefined ? undefined : tagNameOnly(tag === '' ? parsed : withTag(parsed, tag));
   const stores = remoteStores(parts.containerd, parts.config.snapshotter);
   const comment = exchange.text('message');
+  const config = applyChanges({}, exchange.query.getAll('changes'));
   await streamProgress(exchange, async (stream) => {
     const lease = await stores.leases.create({ expiresAt: new Date(Date.now() + 3_600_000) });
     try {
-      const { target, config } = await importRoot({
+      const imported = await importRoot({
         content: stores.content,
         source: exchange.request.raw,
         lease: lease.id,
+        config,
         ...(comment === '' ? {} : { comment }),
       });
+      const { target } = imported;
       const { snapshotter, applier, content } = stores;
       await unpackTarget({
         content,
@@ -152,11 +156,12 @@ async function importImage(parts: Parts, exchange: Exchange): Promise<void> {
       });
       await writeName(
         parts,
-        reference === undefined ? untaggedName(config.digest) : formatReference(reference),
+        reference === undefined ? untaggedName(imported.config.digest) : formatReference(reference),
         target,
       );
-      stream.send({ status: config.digest });
-      parts.events.publish('image', 'import', config.digest, { name: config.digest });
+      const { digest } = imported.config;
+      stream.send({ status: digest });
+      parts.events.publish('image', 'import', digest, { name: digest });
     } finally {
       await stores.leases.delete(lease.id);
     }

@@ -37,7 +37,7 @@ describe.each([
     await tmux('new-session', '-d', '-s', 's', '-x', '100', '-y', '30', 'sh');
     try {
       await tmux('send-keys', '-t', 's', command, 'Enter');
-      await screen(/^\/ # /m);
+      await screen(/^\/ #/m);
       await tmux('send-keys', '-t', 's', 'tty; stty size 2>/dev/null || ttysize', 'Enter');
       await screen(/\/dev\/pts\/0/);
       await tmux('resize-window', '-t', 's', '-x', '90', '-y', '25');
