@@ -150,7 +150,7 @@ function checkModes(request: HostConfigRequest): void {
     ['IPC', request.IpcMode],
     ['PID', request.PidMode],
   ] as const)
-    if (value !== undefined && value.startsWith('container:') && value.length === 'container:'.length)
+    if (value?.startsWith('container:') && value.length === 'container:'.length)
       throw bad(`invalid ${name} mode: ${value}`);
   if (request.PidMode && request.PidMode !== 'host' && !request.PidMode.startsWith('container:'))
     throw bad(`invalid PID mode: ${request.PidMode}`);

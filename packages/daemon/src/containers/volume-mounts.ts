@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { BoxshipError } from '@boxship/base';
 import type { Parts } from '../parts.ts';
-import { copyTree } from '../volumes/copy-tree.ts';
+import { fillFromImage } from '../volumes/fill.ts';
 import type { Container, MountRecord } from './model.ts';
 import { mountTemporarily, unmountTemporary } from './rootfs.ts';
 
@@ -45,7 +45,7 @@ async function fillVolumes(
 ): Promise<void> {
   const root = mountTemporarily(parts, container.record.rootMounts);
   try {
-    for (const { source, destination } of volumes) await copyTree(root, destination, source);
+    for (const { source, destination } of volumes) await fillFromImage(root, destination, source);
   } finally {
     unmountTemporary(root);
   }

@@ -1,4 +1,5 @@
 /** `GET /system/df`. */
+import { measureTree } from '@boxship/archive';
 import { apiAtLeast, type DiskUsage } from '@boxship/engine-api';
 import { listContainers } from '../containers/list.ts';
 import { committedSize } from '../containers/sizes.ts';
@@ -6,7 +7,6 @@ import { usersOfVolume } from '../containers/volume-mounts.ts';
 import { listImages } from '../images/list.ts';
 import type { Parts } from '../parts.ts';
 import { volumeResource } from '../volumes/resource.ts';
-import { treeSize } from '../volumes/verbs.ts';
 
 export async function diskUsage(parts: Parts, types: readonly string[], apiVersion: string): Promise<DiskUsage> {
   const isWanted = (type: string) => types.length === 0 || !apiAtLeast(apiVersion, '1.42') || types.includes(type);
@@ -18,7 +18,10 @@ export async function diskUsage(parts: Parts, types: readonly string[], apiVersi
     ? await Promise.all(
         parts.volumes.list().map(async (volume) => ({
           ...volumeResource(volume),
-          UsageData: { RefCount: usersOfVolume(parts, volume.name).length, Size: await treeSize(volume.mountpoint) },
+          UsageData: {
+            RefCount: usersOfVolume(parts, volume.name).length,
+            Size: (await measureTree(volume.mountpoint)).sizeBytes,
+          },
         })),
       )
     : undefined;

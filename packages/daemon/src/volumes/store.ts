@@ -1,7 +1,8 @@
 /** Local volumes: a directory below the data root, or a mount described by options; names are unique for the whole engine. */
-import { chmodSync, existsSync, mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
+import { removeTree } from '@boxship/archive';
 import { BoxshipError, type Logger, randomId } from '@boxship/base';
 import type { VolumeCreateRequest } from '@boxship/engine-api';
 import { isMountPoint, mount, unmount } from '@boxship/linux';
@@ -29,6 +30,8 @@ export interface VolumeStore {
   prepare(volume: Volume): void;
 }
 
+/** Not a legal volume name. */
+const removedPrefix = '.removed-';
 const namePattern = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/;
 const knownOptions = new Set(['type', 'o', 'device', 'size']);
 
@@ -42,6 +45,14 @@ export function createVolumeStore(database: DatabaseSync, dataRoot: string, log:
     const volume = JSON.parse(String(row['record'])) as Volume;
     volumes.set(volume.name, volume);
   }
+  const sweep = () => {
+    for (const entry of readdirSync(root))
+      if (entry.startsWith(removedPrefix))
+        removeTree(join(root, entry)).catch((error: unknown) =>
+          log.error('volume data was not removed', { entry, error }),
+        );
+  };
+  sweep();
   return {
     list: () => [...volumes.values()].sort((a, b) => (a.name < b.name ? -1 : 1)),
     get(name) {
@@ -88,9 +99,11 @@ export function createVolumeStore(database: DatabaseSync, dataRoot: string, log:
       const volume = volumes.get(name);
       if (volume === undefined) throw new BoxshipError('notFound', `get ${name}: no such volume`);
       while (isMountPoint(volume.mountpoint)) unmount(volume.mountpoint, { isLazy: true });
-      rmSync(join(root, name), { recursive: true, force: true });
+      // out of sight at once; the data goes in a worker, or at the next start
+      if (existsSync(join(root, name))) renameSync(join(root, name), join(root, `${removedPrefix}${randomId()}`));
       remove.run(name);
       volumes.delete(name);
+      sweep();
     },
     prepare(volume) {
       makeDirectory(volume);

@@ -1,6 +1,5 @@
 /** List, remove and prune of volumes: the store plus what containers use. */
-import { lstat, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { measureTree } from '@boxship/archive';
 import { BoxshipError } from '@boxship/base';
 import { apiAtLeast, type VolumeResource, type VolumesPruneResponse } from '@boxship/engine-api';
 import { usersOfVolume } from '../containers/volume-mounts.ts';
@@ -56,26 +55,11 @@ export async function pruneVolumes(
     const isAnonymous = volume.labels !== null && Object.hasOwn(volume.labels, 'com.docker.volume.anonymous');
     if (!isAll && !isAnonymous) continue;
     if (usersOfVolume(parts, volume.name).length > 0 || !matchesLabels(filters, volume.labels)) continue;
-    const size = await treeSize(volume.mountpoint);
+    const { sizeBytes: size } = await measureTree(volume.mountpoint);
     removeVolume(parts, volume.name, true);
     reclaimed += size;
     deleted.push(volume.name);
   }
   parts.events.publish('volume', 'prune', '', { reclaimed: String(reclaimed) });
   return { VolumesDeleted: deleted.length === 0 ? null : deleted, SpaceReclaimed: reclaimed };
-}
-
-/** Bytes of all regular files. What vanishes meanwhile counts nothing. */
-export async function treeSize(path: string): Promise<number> {
-  let total = 0;
-  for (const entry of await readdir(path, { withFileTypes: true }).catch(() => [])) {
-    const child = join(path, entry.name);
-    if (entry.isDirectory()) total += await treeSize(child);
-    else if (entry.isFile())
-      total += await lstat(child).then(
-        (stat) => stat.size,
-        () => 0,
-      );
-  }
-  return total;
 }

@@ -1,6 +1,7 @@
 /** All routes of the daemon. */
 import type { Parts } from '../../parts.ts';
 import type { Router } from '../server.ts';
+import { archiveRoutes } from './archive.ts';
 import { containerStreamRoutes } from './container-streams.ts';
 import { containerRoutes } from './containers.ts';
 import { execRoutes } from './exec.ts';
@@ -14,6 +15,7 @@ export function addRoutes(router: Router, parts: Parts): void {
   systemRoutes(router, parts);
   containerRoutes(router, parts);
   containerStreamRoutes(router, parts);
+  archiveRoutes(router, parts);
   execRoutes(router, parts);
   imageRoutes(router, parts);
   networkRoutes(router, parts);
