@@ -30,7 +30,7 @@ export async function applyArchive(
   options: ApplyArchiveOptions = {},
 ): Promise<ArchiveSummary> {
   const { signal, onProgress, ...rest } = options;
-  await using job = await WorkerJob.open(signal);
+  await using job = await WorkerJob.open('apply', signal);
   job.send({ kind: 'apply', target, options: rest });
   const free: ArrayBuffer[] = [];
   let allocated = 0;

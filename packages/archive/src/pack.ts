@@ -15,7 +15,7 @@ export interface Pack {
 export function pack(request: PackRequest, options: { readonly signal?: AbortSignal } = {}): Pack {
   let summary: ArchiveSummary | undefined;
   const read = async function* (): AsyncGenerator<Uint8Array, void, undefined> {
-    await using job = await WorkerJob.open(options.signal);
+    await using job = await WorkerJob.open('pack', options.signal);
     job.send({ kind: 'pack', request });
     // One chunk is made while the consumer works on the other.
     for (let i = 0; i < 2; i++) pull(job, new ArrayBuffer(chunkBytes));

@@ -18,7 +18,7 @@ export const copyTree = async (from: string, to: string): Promise<void> =>
 export const removeTree = async (path: string): Promise<void> => void (await call({ kind: 'remove', path }));
 
 async function call(work: TreeCall): Promise<TreeUsage | undefined> {
-  await using job = await WorkerJob.open();
+  await using job = await WorkerJob.open('call');
   job.send({ kind: 'call', call: work });
   for (;;) {
     const message = await job.next();

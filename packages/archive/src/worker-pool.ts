@@ -1,12 +1,12 @@
 /**
- * The archive threads of this process: at most two busy at a time (more do not help, unpacking is bound by memory and disk),
- * started when needed and ended after a while without work. They never keep the process alive by themselves.
+ * The archive threads of this process: started when needed, used again, and ended after a while without work. They never
+ * keep the process alive by themselves.
  */
 import { Worker } from 'node:worker_threads';
 import { BoxshipError } from '@boxship/base';
 import type { FromWorker, ToWorker } from './worker-protocol.ts';
+import { acquireSlot, type JobKind } from './worker-slots.ts';
 
-const maxWorkers = 2;
 const idleMs = 10_000;
 const cancelMs = 60_000;
 const lastMessages: ReadonlySet<string> = new Set([
@@ -25,13 +25,12 @@ interface Idle {
   readonly timer: NodeJS.Timeout;
 }
 
-let running = 0;
 const idle: Idle[] = [];
-const waiting: (() => void)[] = [];
 
 /** One job on one worker. Disposal gives the worker back, after cancelling what is not finished. */
 export class WorkerJob implements AsyncDisposable {
   readonly #worker: Worker;
+  readonly #slot: Disposable;
   readonly #inbox: FromWorker[] = [];
   #failure: BoxshipError | undefined;
   #wake: (() => void) | undefined;
@@ -44,30 +43,30 @@ export class WorkerJob implements AsyncDisposable {
   readonly #onError = (error: Error): void => this.#fail(error.message, error);
   readonly #onExit = (code: number): void => this.#fail(`exit code ${code}`);
 
-  constructor(worker: Worker) {
+  constructor(worker: Worker, slot: Disposable) {
     this.#worker = worker;
+    this.#slot = slot;
     worker.ref();
     worker.on('message', this.#onMessage);
     worker.on('error', this.#onError);
     worker.on('exit', this.#onExit);
   }
 
-  /** Waits for a free worker. */
-  static async open(signal?: AbortSignal): Promise<WorkerJob> {
-    while (idle.length === 0 && running >= maxWorkers) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      waiting.push(resolve);
-      await promise; // the turn always comes: every job ends
-    }
-    signal?.throwIfAborted();
+  /** Waits for a turn. @throws the signal's reason */
+  static async open(kind: JobKind, signal?: AbortSignal): Promise<WorkerJob> {
+    const slot = await acquireSlot(kind, signal);
     const free = idle.pop();
     if (free !== undefined) {
       clearTimeout(free.timer);
-      return new WorkerJob(free.worker);
+      return new WorkerJob(free.worker, slot);
     }
-    running++;
-    // Descriptors come from the C library, so Node.js cannot keep a list of them; jobs close their own.
-    return new WorkerJob(new Worker(workerUrl, { name: 'archive', trackUnmanagedFds: false }));
+    try {
+      // Descriptors come from the C library, so Node.js cannot keep a list of them; jobs close their own.
+      return new WorkerJob(new Worker(workerUrl, { name: 'archive', trackUnmanagedFds: false }), slot);
+    } catch (error) {
+      slot[Symbol.dispose]();
+      throw error;
+    }
   }
 
   send(message: ToWorker, memory?: ArrayBuffer): void {
@@ -98,25 +97,28 @@ export class WorkerJob implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    let isUsable = this.#failure === undefined;
-    if (isUsable && !this.#isFinished) {
-      this.send({ kind: 'cancel' });
-      try {
-        // The worker is in a synchronous step at most; its descriptors are closed before it answers.
-        while ((await this.next(AbortSignal.timeout(cancelMs))).kind !== 'cancelled');
-      } catch {
-        isUsable = this.#isFinished && this.#failure === undefined; // it failed by itself meanwhile, or does not answer
-      }
-    }
+    const isUsable = this.#failure === undefined && (this.#isFinished || (await this.#cancel()));
     this.#worker.off('message', this.#onMessage);
     this.#worker.off('error', this.#onError);
     this.#worker.off('exit', this.#onExit);
+    this.#slot[Symbol.dispose]();
     if (isUsable) release(this.#worker);
-    else {
-      running--;
-      await this.#worker.terminate();
+    else await this.#worker.terminate();
+  }
+
+  /** Ends the job in the worker; false when the worker is of no use any more. */
+  async #cancel(): Promise<boolean> {
+    this.send({ kind: 'cancel' });
+    const deadline = AbortSignal.timeout(cancelMs);
+    for (;;) {
+      try {
+        // The worker is in a synchronous step at most; its descriptors are closed before it answers.
+        if ((await this.next(deadline)).kind === 'cancelled') return true;
+      } catch {
+        // The job failed by itself meanwhile: its answer to the cancellation is still to come, and must not meet the next job.
+        if (this.#failure !== undefined || deadline.aborted) return false;
+      }
     }
-    waiting.shift()?.();
   }
 
   #fail(message: string, cause?: unknown): void {
@@ -130,7 +132,6 @@ function release(worker: Worker): void {
   const timer = setTimeout(() => {
     const at = idle.findIndex((entry) => entry.worker === worker);
     if (at >= 0) idle.splice(at, 1);
-    running--;
     void worker.terminate();
   }, idleMs);
   timer.unref();

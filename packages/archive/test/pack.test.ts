@@ -160,3 +160,17 @@ it('applies what it packs while both run at once', async () => {
   const summary = await applyArchive(packed.chunks, { kind: 'tree', root: out });
   expect(summary).toEqual(packed.summary());
 });
+
+it('keeps jobs apart on a worker that is used again', async () => {
+  const bad = async function* (): AsyncGenerator<Uint8Array> {
+    for (let i = 0; i < 20; i++) yield Buffer.alloc(1024 * 1024, 0x41); // refused at the first block, while more is on its way
+  };
+  for (let round = 0; round < 10; round++) {
+    const out = join(base, `out-${round}`);
+    mkdirSync(out);
+    await expect(applyArchive(bad(), { kind: 'tree', root: out })).rejects.toMatchObject({ kind: 'invalidArgument' });
+    for await (const _ of pack({ kind: 'changes', upper: '/usr/bin' }).chunks) break;
+    const summary = await applyArchive(pack({ kind: 'changes', upper: root }).chunks, { kind: 'tree', root: out });
+    expect(summary.entries).toBe(6);
+  }
+});
