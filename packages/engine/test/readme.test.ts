@@ -1,0 +1,16 @@
+/** The example of the README, in a network namespace of its own. */
+import { readdirSync } from 'node:fs';
+import { expect, it } from 'vitest';
+import { runReadme } from '../../tooling/readme.ts';
+import { processesWith } from './harness/engine-under-test.ts';
+import { SandboxHost } from './harness/sandbox-host.ts';
+
+it('runs the example of the README, and nothing of it stays', async () => {
+  await using host = new SandboxHost();
+  const output = runReadme(new URL('..', import.meta.url).pathname, {
+    within: ['nsenter', `--net=/run/netns/${host.name}`],
+  });
+  expect(output).toBe('3 hello from web\n');
+  expect(processesWith('/tmp/engine-example-')).toEqual([]);
+  expect(readdirSync('/tmp').filter((name) => name.startsWith('engine-example-'))).toEqual([]);
+});
