@@ -1,7 +1,7 @@
 /** `boxship-containerd`. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { BoxshipError, installShutdown, messageOf } from '@boxship/base';
+import { BoxshipError, installShutdown, messageOf, recordSpans } from '@boxship/base';
 import { createLogger } from '@boxship/base/pino';
 import { tryLockFile } from '@boxship/linux';
 import { parseConfig, usage } from './config.ts';
@@ -13,6 +13,7 @@ async function main(): Promise<void> {
   const args = process.argv.slice(2);
   if (args.includes('--help')) return void process.stdout.write(usage);
   if (args.includes('--version')) return void process.stdout.write(`boxship-containerd ${containerdVersion}\n`);
+  recordSpans();
   const config = parseConfig(args, { shim: 'containerd-shim-boxship-v2' });
   const log = createLogger({ name: 'boxship-containerd', level: config.logLevel });
   mkdirSync(config.root, { recursive: true, mode: 0o711 });

@@ -3,7 +3,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { installShutdown, messageOf, writeFileAtomicSync } from '@boxship/base';
+import { installShutdown, messageOf, recordSpans, writeFileAtomicSync } from '@boxship/base';
 import { createLogger } from '@boxship/base/pino';
 import { connect } from '@boxship/containerd-client';
 import { tryLockFile } from '@boxship/linux';
@@ -13,6 +13,7 @@ import { type Daemon, startDaemon } from './daemon.ts';
 
 async function main(): Promise<void> {
   process.umask(0o077);
+  recordSpans();
   let config: DaemonConfig;
   try {
     config = parseDaemonConfig(process.argv.slice(2), {

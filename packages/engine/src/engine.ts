@@ -7,6 +7,7 @@
  * await engine.stop();
  */
 import { chmodSync, mkdirSync } from 'node:fs';
+import { createHash } from 'node:crypto';
 import { dirname } from 'node:path';
 import { BoxshipError, type Logger, silentLogger, writeFileAtomicSync } from '@boxship/base';
 import { type DaemonConfig, parseDaemonConfig } from '@boxship/daemon';
@@ -100,7 +101,7 @@ function engineParts(args: readonly string[], config: DaemonConfig, hosts: reado
     program: programPath('boxship-networkd'),
     args: [
       ...['--address', paths.networkSocket, '--root', paths.networkRoot, '--exec-root', paths.networkExecRoot],
-      ...['--log-level', config.logLevel],
+      ...['--log-level', config.logLevel, '--instance', instanceOf(config.dataRoot)],
       ...valuesOf(args, 'bip').flatMap((value) => ['--bip', value]),
       ...valuesOf(args, 'mtu').flatMap((value) => ['--mtu', value]),
       ...valuesOf(args, 'default-address-pool').flatMap((value) => ['--default-address-pool', value]),
@@ -132,6 +133,9 @@ function writeLoggerProgram(path: string): void {
   writeFileAtomicSync(path, `#!/bin/sh\nexec '${process.execPath}' --no-warnings '${programPath('boxship-logger')}' "$@"\n`);
   chmodSync(path, 0o755);
 }
+
+/** Names the engine in the kernel, so that two engines of one machine never touch each other's links and rules. */
+const instanceOf = (dataRoot: string): string => createHash('sha256').update(dataRoot).digest('hex').slice(0, 8);
 
 function valuesOf(args: readonly string[], name: string): string[] {
   return args.flatMap((arg, index) => {

@@ -1,5 +1,5 @@
 /** `boxship-networkd`: the network controller as a process of its own, which owns no container and may die at any time. */
-import { installShutdown, messageOf } from '@boxship/base';
+import { installShutdown, messageOf, recordSpans } from '@boxship/base';
 import { createLogger } from '@boxship/base/pino';
 import { createController } from './create-controller.ts';
 import { parseFlags, usage } from './flags.ts';
@@ -11,6 +11,7 @@ async function main(): Promise<void> {
     process.stdout.write(usage);
     return;
   }
+  recordSpans();
   const log = createLogger({ name: 'boxship-networkd', level: flags.logLevel });
   const resources = new AsyncDisposableStack();
   installShutdown({ log, budgetMs: 5000, stop: () => resources.disposeAsync() });

@@ -6,7 +6,7 @@
  * - at the deadline the whole tree is killed.
  */
 import { randomBytes } from 'node:crypto';
-import { BoxshipError, withDeadline } from '@boxship/base';
+import { BoxshipError, withDeadline, withSpan } from '@boxship/base';
 import { markInheritedCloseOnExec } from '@boxship/linux';
 import { execa, type Options } from 'execa';
 import { runtimeError } from './errors.ts';
@@ -46,8 +46,12 @@ export interface Invocation extends CallOptions {
 
 const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-/** Runs it; gives standard output (empty unless wanted). */
-export async function invoke(call: Invocation): Promise<string> {
+/** Runs it as a span of the current trace; gives standard output (empty unless wanted). */
+export function invoke(call: Invocation): Promise<string> {
+  return withSpan({ component: 'runtime', name: `${call.binary} ${call.verb}` }, () => execute(call));
+}
+
+async function execute(call: Invocation): Promise<string> {
   const log = `${call.logDirectory}/.${call.verb}-${randomBytes(6).toString('hex')}.json`;
   const args = [...call.globalArguments, '--log', log, '--log-format', 'json', call.verb, ...call.arguments];
   const timeoutMs = call.timeoutMs ?? call.defaultTimeoutMs;

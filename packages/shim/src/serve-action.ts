@@ -5,7 +5,7 @@
 import { closeSync, rmSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { shimTask } from '@boxship/api';
-import { installShutdown, messageOf } from '@boxship/base';
+import { installShutdown, messageOf, recordSpans } from '@boxship/base';
 import {
   becomeSubreaper,
   markInheritedCloseOnExec,
@@ -38,6 +38,7 @@ export async function serve(args: ShimArguments): Promise<void> {
 }
 
 async function run(args: ShimArguments): Promise<void> {
+  recordSpans();
   const directory = process.cwd();
   const log = openShimLog(`${directory}/log`, args.isDebug ? 'debug' : 'info').child({ shim: args.id });
   const { groupId, isWarm } = identifyGroup(directory, args.id);

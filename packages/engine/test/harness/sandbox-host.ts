@@ -9,6 +9,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { poll } from '@boxship/base';
+import { mountsUnder, unmount } from '@boxship/linux';
 import { completePath } from '../../src/host/tools.ts';
 
 export interface RunResult {
@@ -95,6 +96,8 @@ export class SandboxHost implements AsyncDisposable {
     for (const cleanup of this.#cleanups.toReversed()) await cleanup();
     for (const child of this.#children.toReversed()) await endChild(child);
     execFileSync('ip', ['netns', 'delete', this.name], { env: environment });
+    // dockerd leaves the bind mount of its network namespace when it ends
+    for (const { mountPoint } of mountsUnder(this.directory).toReversed()) unmount(mountPoint, { isLazy: true });
     rmSync(this.directory, { recursive: true, force: true });
   }
 }

@@ -38,11 +38,11 @@ describe.each([
     try {
       await tmux('send-keys', '-t', 's', command, 'Enter');
       await screen(/^\/ #/m);
-      await tmux('send-keys', '-t', 's', 'tty; stty size 2>/dev/null || ttysize', 'Enter');
+      await tmux('send-keys', '-t', 's', 'tty; stty size', 'Enter');
       await screen(/\/dev\/pts\/0/);
       await tmux('resize-window', '-t', 's', '-x', '90', '-y', '25');
       const sized = await poll({ everyMs: 200, timeoutMs: 10_000 }, async () =>
-        (await engine.mustDocker(['exec', `term-${name}`, 'sh', '-c', 'ttysize < /proc/1/fd/0'])) === '90 25\n' ? true : undefined,
+        (await engine.mustDocker(['exec', `term-${name}`, 'sh', '-c', 'stty size < /proc/1/fd/0'])) === '25 90\n' ? true : undefined,
       );
       expect(sized).toBe(true);
       await tmux('send-keys', '-t', 's', 'C-p');

@@ -1,0 +1,86 @@
+/**
+ * `pnpm bench`: our engine and Debian's dockerd, each in a network namespace with roots of its own, driven by the same
+ * docker CLI in interleaved rounds. Prints the table of ratios and writes it to docs/benchmarks.md.
+ */
+import { existsSync, writeFileSync } from 'node:fs';
+import { cpus, release } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { messageOf } from '@boxship/base';
+import { preflight } from '../src/host/preflight.ts';
+import { engineTools, testTools } from '../src/host/tools.ts';
+import { importBusybox, startEngineUnderTest } from '../test/harness/engine-under-test.ts';
+import { startDockerd } from '../test/harness/peers.ts';
+import { SandboxHost } from '../test/harness/sandbox-host.ts';
+import { measure, quantile } from './measure.ts';
+import { pssOf } from './memory.ts';
+import { type Docker, rows } from './rows.ts';
+
+const memoryContainers = 20;
+
+async function main(): Promise<void> {
+  preflight({ tools: [...engineTools, ...testTools], print: (line) => console.log(line), keepServicesStopped: true });
+  await using ourHost = new SandboxHost();
+  await using peerHost = new SandboxHost();
+  const ours = await startEngineUnderTest(ourHost);
+  const peer = await startDockerd(peerHost);
+  await importBusybox(ourHost, ours);
+  await importBusybox(peerHost, peer);
+  const lines: string[] = [];
+  for (const row of rows) {
+    const engines: [string, Docker][] = [
+      ['docker', peer.docker],
+      ['boxship', ours.docker],
+    ];
+    for (const [, docker] of engines) await row.prepare?.(docker);
+    const [theirs, own] = await measure(engines.map(([name, docker]) => ({ name, run: () => row.run(docker) })), row.rounds);
+    for (const [, docker] of engines) await row.finish?.(docker);
+    const [a, b] = [theirs?.times ?? [], own?.times ?? []];
+    const ratio = quantile(b, 0.5) / quantile(a, 0.5);
+    lines.push(`| ${row.title} | ${ms(a)} | ${ms(b)} | **${ratio.toFixed(2)}** | ≤ ${row.target} |`);
+    console.log(lines.at(-1));
+  }
+  lines.push(await memoryRow(peer.docker, peerHost.directory, ours.docker, ourHost.directory));
+  console.log(lines.at(-1));
+  const report = `# Benchmarks
+
+Written by \`pnpm bench\`. Both engines ran on one machine (${cpus().length} cores, Linux ${release()}, Node ${process.versions.node}) in interleaved
+rounds, driven by the same docker CLI; the peer is Debian's dockerd with its containerd. Times are p25 / median in milliseconds.
+The ratio is of the medians: below 1 boxship is faster. The last column is the aim of the design.
+
+| What | dockerd | boxship | ratio | aim |
+| --- | --- | --- | --- | --- |
+${lines.join('\n')}
+`;
+  const target = reportPath();
+  if (target !== undefined) writeFileSync(target, report);
+  console.log(target === undefined ? report : `written to ${target}`);
+}
+
+const ms = (times: readonly number[]): string => `${quantile(times, 0.25).toFixed(0)} / ${quantile(times, 0.5).toFixed(0)}`;
+
+async function memoryRow(theirs: Docker, theirRoot: string, own: Docker, ownRoot: string): Promise<string> {
+  const start = async (docker: Docker) => {
+    for (let i = 0; i < memoryContainers; i++) await docker(['run', '-d', '--name', `bench-m${i}`, 'busybox', 'sleep', '100000']);
+  };
+  await start(theirs);
+  await start(own);
+  const perContainer = (root: string) => pssOf(root) / memoryContainers / 1e6;
+  const [a, b] = [perContainer(theirRoot), perContainer(ownRoot)];
+  const names = Array.from({ length: memoryContainers }, (_, i) => `bench-m${i}`);
+  await theirs(['rm', '-f', ...names], { timeoutMs: 120_000 });
+  await own(['rm', '-f', ...names], { timeoutMs: 120_000 });
+  return `| memory (PSS) of the whole engine per container, at ${memoryContainers} | ${a.toFixed(1)} MB | ${b.toFixed(1)} MB | **${(b / a).toFixed(2)}** | ≤ 0.4 at 100 |`;
+}
+
+/** docs/benchmarks.md of the checkout; undefined when the program was installed from a package. */
+function reportPath(): string | undefined {
+  for (let directory = dirname(fileURLToPath(import.meta.url)); directory !== dirname(directory); directory = dirname(directory))
+    if (existsSync(join(directory, 'pnpm-workspace.yaml'))) return join(directory, 'docs', 'benchmarks.md');
+  return undefined;
+}
+
+main().catch((error: unknown) => {
+  console.error(`bench: ${messageOf(error)}`);
+  process.exit(1);
+});
