@@ -26,12 +26,15 @@ export interface LogTargetParts {
 }
 
 export class LogTarget {
-  readonly #parts: LogTargetParts;
+  readonly #parts: Omit<LogTargetParts, 'spool'>;
+  #spool: Spool | undefined;
   readonly #open = new Set<StreamName>();
   readonly #carried: Record<StreamName, Buffer> = { stdout: Buffer.alloc(0), stderr: Buffer.alloc(0) };
 
   constructor(parts: LogTargetParts) {
     this.#parts = parts;
+    // without a log there is nothing that a spool could keep for a successor
+    this.#spool = parts.writer === undefined ? undefined : parts.spool;
   }
 
   /** The step for one stream. */
@@ -45,9 +48,18 @@ export class LogTarget {
   }
 
   #move(stream: StreamName, source: OutputSource): StepResult {
-    const { attach, spool, writer } = this.#parts;
-    if (attach?.isFull === true) return 'blocked';
-    if (spool === undefined || writer === undefined) return this.#moveThroughMemory(stream, source);
+    if (this.#parts.attach?.isFull === true) return 'blocked';
+    const spool = this.#spool;
+    if (spool === undefined) return this.#moveThroughMemory(stream, source);
+    try {
+      return this.#moveThroughSpool(stream, source, spool);
+    } catch (error) {
+      this.#giveUpSpool(spool, error);
+      return 'moved';
+    }
+  }
+
+  #moveThroughSpool(stream: StreamName, source: OutputSource, spool: Spool): StepResult {
     const before = spool.pendingBytes(stream);
     let n: number;
     if (source.kind === 'pipe') n = spool.take(stream, source.fd, CHUNK);
@@ -58,14 +70,26 @@ export class LogTarget {
     if (n === WOULD_BLOCK) return 'empty';
     if (n === 0) return 'end';
     const bytes = spool.contents(stream, shared);
-    attach?.send(stream, bytes.subarray(before));
-    this.#log(stream, bytes, false);
+    this.#parts.attach?.send(stream, bytes.subarray(before));
+    this.#log(stream, bytes, spool, false);
     return 'moved';
   }
 
-  #log(stream: StreamName, bytes: Buffer, isEnd: boolean): void {
-    const { spool, writer } = this.#parts;
-    if (spool === undefined || writer === undefined) return;
+  /**
+   * The file system of the bundles is full: output goes on through memory, so that no container stops. Only a death of this
+   * process could now cost bytes.
+   */
+  #giveUpSpool(spool: Spool, error: unknown): void {
+    this.#parts.log.warn('output is no longer kept for a successor', { error });
+    for (const stream of ['stdout', 'stderr'] as const)
+      this.#carried[stream] = Buffer.from(spool.contents(stream, shared));
+    this.#spool = undefined;
+    spool.close();
+  }
+
+  #log(stream: StreamName, bytes: Buffer, spool: Spool, isEnd: boolean): void {
+    const { writer } = this.#parts;
+    if (writer === undefined) return;
     let base = 0;
     const onIntent: Parameters<LogWriter['write']>[3] = (intent) => {
       spool.intend(stream, intent, base);
@@ -93,16 +117,17 @@ export class LogTarget {
 
   /** A predecessor's complete lines that were still in the spool when it died. */
   settle(): void {
-    const { spool } = this.#parts;
+    const spool = this.#spool;
     for (const stream of ['stdout', 'stderr'] as const)
       if (spool !== undefined && spool.pendingBytes(stream) > 0)
-        this.#log(stream, spool.contents(stream, shared), false);
+        this.#log(stream, spool.contents(stream, shared), spool, false);
   }
 
   #close(stream: StreamName): void {
     if (!this.#open.delete(stream)) return;
-    const { attach, spool, writer } = this.#parts;
-    if (spool !== undefined && writer !== undefined) this.#log(stream, spool.contents(stream, shared), true);
+    const { attach, writer } = this.#parts;
+    const spool = this.#spool;
+    if (spool !== undefined) this.#log(stream, spool.contents(stream, shared), spool, true);
     else writer?.finish(stream, this.#carried[stream], nowNs());
     if (this.#open.size > 0) return;
     attach?.end();

@@ -33,6 +33,8 @@ export interface Outputs {
   /** FIFOs that the container writes into; a stream without one is /dev/null. */
   readonly fifos: Partial<Record<StreamName, string>>;
   readonly pumps: readonly Pump[];
+  /** To be called when the container has its descriptors, or will never have them. */
+  releaseFifos(): void;
   /** Starts pumping a terminal's output. */
   connectTerminal(master: number): void;
   close(): void;
@@ -48,17 +50,8 @@ export async function openOutputs(options: OutputOptions, isTerminal: boolean): 
   if (!isTerminal || isProgram)
     for (const stream of isProgram ? (['stdout', 'stderr'] as const) : streams)
       fifos[stream] = makeOutputFifo(options, stream);
-  const program =
-    isProgram && !options.isAdopted
-      ? await LoggerProgram.start({
-          path: target.path,
-          arguments: target.arguments,
-          stdoutFifo: fifos.stdout ?? '',
-          stderrFifo: fifos.stderr ?? '',
-          containerId: options.containerId,
-          namespace: options.namespace,
-        })
-      : undefined;
+  const started =
+    target.kind === 'program' && !options.isAdopted ? await startProgram(options, target, fifos) : undefined;
   const logTarget = target.kind === 'logger' ? await openLogTarget(options, target.options) : undefined;
   const addPump = (stream: StreamName, source: OutputSource) => {
     const step = logTarget?.step(stream, source) ?? plainStep(options, stream, source);
@@ -71,12 +64,40 @@ export async function openOutputs(options: OutputOptions, isTerminal: boolean): 
   return {
     fifos,
     pumps,
+    releaseFifos: () => started?.release(),
     connectTerminal: (master) => addPump('stdout', new TerminalSource(master, poller)).start(),
     close() {
+      started?.release();
       for (const pump of pumps) pump.close();
-      program?.stop();
+      started?.program.stop();
     },
   };
+}
+
+/** Starts a logging program. A FIFO without writers reads as ended, so writers are held until the container has its own. */
+async function startProgram(
+  options: OutputOptions,
+  target: Extract<OutputTarget, { kind: 'program' }>,
+  fifos: Partial<Record<StreamName, string>>,
+): Promise<{ readonly program: LoggerProgram; release(): void }> {
+  const held = Object.values(fifos).map((path) => openFifo(path, { access: 'read-write' }));
+  const release = () => {
+    for (const fd of held.splice(0)) closeSync(fd);
+  };
+  try {
+    const program = await LoggerProgram.start({
+      path: target.path,
+      arguments: target.arguments,
+      stdoutFifo: fifos.stdout ?? '',
+      stderrFifo: fifos.stderr ?? '',
+      containerId: options.containerId,
+      namespace: options.namespace,
+    });
+    return { program, release };
+  } catch (error) {
+    release();
+    throw error;
+  }
 }
 
 function wantedStreams(options: OutputOptions, isTerminal: boolean): StreamName[] {
@@ -97,9 +118,13 @@ function makeOutputFifo(options: OutputOptions, stream: StreamName): string {
 
 async function openLogTarget(options: OutputOptions, logger: LoggerOptions): Promise<LogTarget> {
   const { log } = options;
-  const spool = logger.driver === 'none' ? undefined : new Spool(`${options.prefix}.spool`);
-  const writer = openLog(logger, log, spool);
+  using undo = new DisposableStack();
   const attach = logger.attachPath === undefined ? undefined : await AttachServer.listen(logger.attachPath, log);
+  undo.defer(() => attach?.end());
+  const spool = logger.path === undefined ? undefined : new Spool(`${options.prefix}.spool`);
+  undo.defer(() => spool?.close());
+  const writer = openLog(logger, log, spool);
+  undo.move();
   const target = new LogTarget({ writer, spool, attach, log });
   if (options.isAdopted) target.settle();
   return target;

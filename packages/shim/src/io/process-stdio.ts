@@ -110,6 +110,7 @@ export class ProcessStdio {
       return result;
     } finally {
       for (const fd of opened) closeSync(fd);
+      this.#outputs.releaseFifos();
       this.#stdin?.releaseRuntimeEnd();
     }
   }
@@ -126,9 +127,8 @@ export class ProcessStdio {
       abort.abort(error);
       throw error;
     }
-    const master = prepareMaster(await received);
-    writeConsoleRecord(`${this.#context.consolePrefix}.json`, master);
-    this.#connectMaster(master);
+    this.#connectMaster(prepareMaster(await received));
+    this.#outputs.releaseFifos();
     return result;
   }
 

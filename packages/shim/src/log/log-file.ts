@@ -38,6 +38,7 @@ const REPAIR_WINDOW = 256 * 1024;
 export class LogFile {
   readonly #options: LogFileOptions;
   #fd: number;
+  #isCompressing = false;
   #size: number;
   #inode: bigint;
 
@@ -62,9 +63,13 @@ export class LogFile {
     return this.wouldBeFull(0);
   }
 
-  /** Whether rotation is due once so many bytes more are in the file. */
+  /** Whether rotation is due once so many bytes more are in the file; not before the last rotated file is compressed. */
   wouldBeFull(pendingBytes: number): boolean {
-    return this.#options.maxSizeBytes !== undefined && this.#size + pendingBytes >= this.#options.maxSizeBytes;
+    return (
+      !this.#isCompressing &&
+      this.#options.maxSizeBytes !== undefined &&
+      this.#size + pendingBytes >= this.#options.maxSizeBytes
+    );
   }
 
   /** Cuts off a record that a killed machine or a full disk left incomplete. */
@@ -124,12 +129,15 @@ export class LogFile {
   }
 
   async #compress(path: string): Promise<void> {
+    this.#isCompressing = true;
     try {
       await pipeline(createReadStream(path), createGzip(), createWriteStream(`${path}.gz`, { mode: 0o640 }));
       rmSync(path, { force: true });
     } catch (error) {
       // the uncompressed file stays readable under its name until the next rotation
       this.#options.log.warn('log file could not be compressed', { path, error });
+    } finally {
+      this.#isCompressing = false;
     }
   }
 

@@ -3,7 +3,7 @@
  * between records. A disk that refuses costs the lines, never a wait: how many were dropped is recorded in the log itself
  * once it takes data again.
  */
-import type { Logger } from '@boxship/base';
+import type { LogFields, Logger } from '@boxship/base';
 import { type LogFormat, type LogPiece, MAX_LINE_BYTES, type StreamName } from './format.ts';
 import type { LogFile } from './log-file.ts';
 
@@ -45,6 +45,9 @@ export class LogWriter {
    */
   write(stream: StreamName, bytes: Buffer, timeNs: bigint, onIntent?: OnIntent): number {
     this.#format.setTime(timeNs);
+    // left by a call that failed: its input is offered again
+    this.#filled = 0;
+    this.#records = 0;
     let at = 0;
     for (;;) {
       const newline = bytes.indexOf(0x0a, at);
@@ -113,10 +116,14 @@ export class LogWriter {
 
   #drop(lines: number, failure: Error): void {
     this.#droppedLines += lines;
+    this.#warn('log file takes no data, lines are dropped', { error: failure, lines: this.#droppedLines });
+  }
+
+  #warn(message: string, fields: LogFields): void {
     const now = performance.now();
     if (now - this.#lastWarning < WARN_EVERY_MS) return;
     this.#lastWarning = now;
-    this.#log.warn('log file takes no data, lines are dropped', { error: failure, lines: this.#droppedLines });
+    this.#log.warn(message, fields);
   }
 
   /** Says in the log how many lines are missing at this place. Tried before each write until it succeeds. */
@@ -138,7 +145,7 @@ export class LogWriter {
       this.#file.rotate();
     } catch (error) {
       // the current file goes on growing: more than its share of disk, but nothing lost
-      this.#log.error('log file could not be rotated', { error });
+      this.#warn('log file could not be rotated', { error });
     }
   }
 

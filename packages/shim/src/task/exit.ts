@@ -78,7 +78,7 @@ export async function finishExit(
     ...(waitStatus === 'lost' && { isLost: true }),
   };
   if (process === container.init && !container.record.hasOwnPidNamespace) killRest(container);
-  writeExit(container.bundle, process.execId, exit);
+  record(container, () => writeExit(container.bundle, process.execId, exit));
   await reportExit(group, container, process, exit);
 }
 
@@ -93,7 +93,7 @@ export async function reportExit(
   process.exit = exit;
   process.state = 'stopped';
   process.record.phase = 'stopped';
-  container.save();
+  record(container, () => container.save());
   if (process === container.init) {
     container.oomWatch?.[Symbol.dispose]();
     await execsFirst(container);
@@ -101,6 +101,15 @@ export async function reportExit(
   await process.stdio?.drain();
   process.settleExit(exit);
   group.events.exited(container, process, exit);
+}
+
+/** A full disk must not keep an exit from being told: then only a successor would not find it. */
+function record(container: Container, write: () => void): void {
+  try {
+    write();
+  } catch (error) {
+    container.log.error('exit could not be recorded', { error: messageOf(error) });
+  }
 }
 
 async function execsFirst(container: Container): Promise<void> {
