@@ -53,9 +53,9 @@ export function completeHostConfig(request: HostConfigRequest, context: HostConf
     CapDrop: orNull(capDrop),
     CgroupnsMode:
       request.CgroupnsMode || (host.cgroupVersion === 2 && apiAtLeast(apiVersion, '1.41') ? 'private' : 'host'),
-    Dns: [...(request.Dns ?? [])],
-    DnsOptions: [...(request.DnsOptions ?? [])],
-    DnsSearch: [...(request.DnsSearch ?? [])],
+    Dns: request.Dns ?? null,
+    DnsOptions: request.DnsOptions ?? null,
+    DnsSearch: request.DnsSearch ?? null,
     ExtraHosts: request.ExtraHosts ?? null,
     GroupAdd: request.GroupAdd ?? null,
     IpcMode: request.IpcMode || (apiAtLeast(apiVersion, '1.40') ? 'private' : 'shareable'),

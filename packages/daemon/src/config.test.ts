@@ -1,0 +1,77 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { parseDaemonConfig } from './config.ts';
+
+const directory = mkdtempSync('/tmp/boxshipd-config-');
+afterAll(() => rmSync(directory, { recursive: true }));
+const file = (content: object | string) => {
+  const path = join(directory, 'daemon.json');
+  writeFileSync(path, typeof content === 'string' ? content : JSON.stringify(content));
+  return path;
+};
+const parse = (content: object | string, ...flags: readonly string[]) =>
+  parseDaemonConfig(['--config-file', file(content), ...flags], { loggerPath: '/l' });
+
+describe('parseDaemonConfig', () => {
+  it('reads flags as dockerd takes them', () => {
+    const config = parse(
+      {},
+      '-H',
+      'unix:///a',
+      '-H',
+      'tcp://127.0.0.1:2375',
+      '--storage-driver=overlay2',
+      '--live-restore=false',
+      '--debug=true',
+      '--log-opt',
+      'max-size=1m',
+      '--default-ulimit',
+      'nofile=10:20',
+    );
+    expect(config).toMatchObject({
+      hosts: ['unix:///a', 'tcp://127.0.0.1:2375'],
+      snapshotter: 'overlayfs',
+      isLiveRestore: false,
+      logLevel: 'debug',
+      logOptions: { 'max-size': '1m' },
+      defaultUlimits: { nofile: { soft: 10, hard: 20 } },
+    });
+  });
+
+  it('reads daemon.json with its plurals', () => {
+    expect(
+      parse({
+        hosts: ['unix:///b'],
+        'insecure-registries': ['r:5000'],
+        'log-opts': { 'max-file': '3' },
+        runtimes: { crun: { path: '/usr/bin/crun' } },
+        'default-ulimits': { nofile: { Name: 'nofile', Soft: 1, Hard: 2 } },
+      }),
+    ).toMatchObject({
+      hosts: ['unix:///b'],
+      insecureRegistries: ['r:5000'],
+      logOptions: { 'max-file': '3' },
+      runtimes: { runc: 'runc', crun: '/usr/bin/crun' },
+      defaultUlimits: { nofile: { soft: 1, hard: 2 } },
+    });
+  });
+
+  it('warns of what has no meaning and of what it does not know', () => {
+    expect(parse({ experimental: true, whatever: 1 }).warnings).toEqual([
+      'setting "experimental" has no effect here',
+      'unknown setting "whatever" in the configuration file is ignored',
+    ]);
+  });
+
+  it.each([
+    [{ 'data-root': '/a' }, ['--data-root', '/b'], 'specified both as a flag and in the configuration file: data-root'],
+    ['{', [], 'unable to configure the Docker daemon with file'],
+    [{}, ['--nosuch'], '--nosuch'],
+    [{}, ['-H', 'http://x'], 'invalid host "http://x"'],
+    [{}, ['--default-runtime', 'x'], "specified default runtime 'x' does not exist"],
+    [{}, ['--log-level', 'loud'], 'invalid log level: loud'],
+  ])('refuses %j %j', (content, flags, text) => {
+    expect(() => parse(content, ...flags)).toThrow(text);
+  });
+});
