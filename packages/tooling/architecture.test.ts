@@ -93,6 +93,9 @@ describe('each rule', () => {
   it('closed packages sees a path into another package', () => {
     const files = { 'oci/package.json': manifest(), 'oci/src/x.ts': "import '../../base/src/index.ts';" };
     expect(closedPackages(tree(files))).toHaveLength(1);
+    const tools = "import '../../tooling/readme.ts';\nimport '../../engine/test/harness/peers.ts';";
+    const of = (path: string) => closedPackages(tree({ 'oci/package.json': manifest(), [path]: tools })).length;
+    expect([of('oci/test/x.test.ts'), of('oci/src/x.ts')]).toEqual([0, 2]);
   });
 
   it('import cycles sees a cycle of three files', () => {

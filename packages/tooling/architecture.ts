@@ -2,8 +2,8 @@
 import { existsSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import { join } from 'node:path';
-import { rows, seams, workshop } from './layers.ts';
-import { findCycle, isShipped, isTest, type SourcePackage, targetOf } from './source-tree.ts';
+import { rows, seams, testTools, workshop } from './layers.ts';
+import { findCycle, isShipped, isTest, type SourceFile, type SourcePackage, targetOf } from './source-tree.ts';
 
 const scope = '@boxship/';
 const longestFile = 500;
@@ -48,6 +48,9 @@ export function declaredImports(packages: readonly SourcePackage[]): string[] {
   );
 }
 
+// benchmarks and configuration are workshop code as tests are
+const mayUseTestTools = (file: SourceFile): boolean => !file.path.startsWith('src/') || isTest(file);
+
 export function closedPackages(packages: readonly SourcePackage[]): string[] {
   return packages.flatMap(({ name, directory, files }) =>
     files.flatMap((file) =>
@@ -55,8 +58,7 @@ export function closedPackages(packages: readonly SourcePackage[]): string[] {
         .filter((specifier) => specifier.startsWith('.'))
         .map((specifier) => targetOf(file, specifier))
         .filter((target) => !target.startsWith(`${directory}/`))
-        // tests and their configuration share the tools of the workshop
-        .filter((target) => !((isTest(file) || file.path.endsWith('.config.ts')) && target.includes(`/${workshop}/`)))
+        .filter((target) => !(mayUseTestTools(file) && testTools.some((path) => target.includes(path))))
         .map((target) => `${name}/${file.path} imports ${target}: use the package by its name`),
     ),
   );

@@ -33,3 +33,6 @@ export const seams: Readonly<Record<string, readonly string[]>> = {
 
 /** The one package that is part of no product. */
 export const workshop = 'tooling';
+
+/** What tests of any package may import by path: they start real daemons with it. */
+export const testTools: readonly string[] = ['/packages/tooling/', '/packages/engine/test/harness/'];
