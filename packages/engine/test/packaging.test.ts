@@ -23,7 +23,7 @@ const outputs: Readonly<Record<string, RegExp>> = {
   cli: /^hello world\nexit code 7\nbusybox:latest$/m,
   containerd: /^overlay \d\nfailedPrecondition$/m,
   'containerd-client': /^hello\nnotFound$/m,
-  daemon: /./,
+  daemon: /^Docker API 1\.50, engine \S+, storage overlay2$/m,
   engine: /^3 hello from web$/m,
   'engine-api': /^hello 3\nnotFound$/m,
   'go-template': /^web {2}RUNNING 80,443$/m,
@@ -72,7 +72,12 @@ describe('packages', () => {
     });
     const [containerd, dockerd] = await Promise.all([startContainerd(host), startDockerd(host)]);
     await importBusybox(host, dockerd);
-    env = { DOCKER_HOST: `unix://${dockerd.socket}`, CONTAINERD_ADDRESS: containerd.socket, NODE_OPTIONS: '' };
+    env = {
+      DOCKER_HOST: `unix://${dockerd.socket}`,
+      CONTAINERD_ADDRESS: containerd.socket,
+      BOXSHIP_DIRECTORY: host.path('boxshipd'),
+      NODE_OPTIONS: '',
+    };
   });
   afterAll(async () => {
     await host[Symbol.asyncDispose]();
