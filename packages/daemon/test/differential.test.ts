@@ -100,13 +100,14 @@ describe.skipIf(reason !== undefined)('against the reference daemon', () => {
     });
 
   /**
-   * What differs on purpose: the current engine masks more paths, writes capabilities with their prefix and never says null
-   * for the port bindings.
+   * What differs on purpose, as in the current engine: more masked paths, capabilities with their prefix, never null for the
+   * port bindings nor an empty name for the restart policy.
    */
   const comparable = (host: ContainerInspect['HostConfig']) => ({
     ...host,
     MaskedPaths: [],
     PortBindings: host.PortBindings ?? {},
+    RestartPolicy: { ...host.RestartPolicy, Name: host.RestartPolicy.Name || 'no' },
     CapAdd: host.CapAdd?.map((name) => name.toUpperCase().replace(/^(?!CAP_)/, 'CAP_')) ?? null,
     CapDrop: host.CapDrop?.map((name) => name.toUpperCase().replace(/^(?!CAP_)/, 'CAP_')) ?? null,
   });
