@@ -1,4 +1,5 @@
 /** Kill any part, and nothing of the user's is lost: no container, no log line, no exit code, no port. */
+import { writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { poll } from '@boxship/base';
 import { leftCgroups, takeCensus } from './harness/census.ts';
@@ -97,5 +98,19 @@ describe('a container that ends while the daemon is down', () => {
     const { stdout, stderr } = await engine.docker(['logs', 'late']);
     expect([stdout, stderr]).toEqual(['last-line\n', 'last-err\n']);
     await engine.mustDocker(['rm', 'late']);
+  }, 30_000);
+});
+
+describe('a container that ends while no shim runs', () => {
+  it('keeps its exit code and its last lines', async () => {
+    const flag = host.path('go');
+    const wait = 'while [ ! -e /h/go ]; do usleep 1000; done';
+    await engine.mustDocker(['run', '-d', '--name', 'gap', '-v', `${host.directory}:/h`, 'busybox', 'sh', '-c', `${wait}; echo last-line; echo last-err >&2; exit 42`]);
+    for (const pid of engine.shimPids()) process.kill(pid, 'SIGKILL');
+    writeFileSync(flag, '');
+    expect(await engine.mustDocker(['wait', 'gap'])).toBe('42\n');
+    const { stdout, stderr } = await engine.docker(['logs', 'gap']);
+    expect([stdout, stderr]).toEqual(['last-line\n', 'last-err\n']);
+    await engine.mustDocker(['rm', 'gap']);
   }, 30_000);
 });

@@ -1,7 +1,7 @@
 /**
  * What containerd keeps of a running container so that the death of its shim costs nothing: a pidfd of the init process,
- * from which the kernel tells the exit code to anybody (PIDFD_GET_INFO, Linux 6.15), and a duplicate of the console, without
- * which the terminal would hang up. Both are handed to the successor through files of the bundle:
+ * from which the kernel tells the exit code to anybody (PIDFD_GET_INFO, Linux 6.15), ends of its stdio pipes, and a duplicate
+ * of the console, without which the terminal would hang up. The successor learns of them through files of the bundle:
  *
  *   console.json       shim → containerd   {holderPid, fd}   the console as the shim holds it
  *   console-held.json  containerd → shim   {pid, fd}         the duplicate, to be taken with pidfd_getfd(2)
@@ -12,8 +12,11 @@ import { join } from 'node:path';
 import { BoxshipError, writeFileAtomicSync } from '@boxship/base';
 import { duplicateFrom, exitCodeOf, exitStatusOfPidfd, openPidfd, processStat, signalPidfd } from '@boxship/linux';
 import { readBundleFile } from './bundle.ts';
+import { HeldPipes } from './held-pipes.ts';
 
 export class InitHolder implements Disposable {
+  /** By process: `init`, `exec-<id>`. */
+  readonly #pipes = new Map<string, HeldPipes>();
   readonly #bundle: string;
   readonly #pid: number;
   readonly #startTicks: number;
@@ -26,6 +29,22 @@ export class InitHolder implements Disposable {
     this.#pid = pid;
     this.#startTicks = processStat(pid)?.startTicks ?? 0;
     this.#pidfd = openIfAlive(pid);
+  }
+
+  /** Holds the stdio of a process that the shim has just created; `execId` empty: of the init. */
+  holdStdio(execId: string): void {
+    const name = processName(execId);
+    if (!this.#pipes.has(name)) this.#pipes.set(name, new HeldPipes(this.#bundle, name));
+  }
+
+  closeStdin(execId: string): void {
+    this.#pipes.get(processName(execId))?.closeStdin();
+  }
+
+  /** The process has been deleted. */
+  releaseStdio(execId: string): void {
+    this.#pipes.get(processName(execId))?.[Symbol.dispose]();
+    this.#pipes.delete(processName(execId));
   }
 
   /** Duplicates the console, if the bundle names one. */
@@ -71,8 +90,12 @@ export class InitHolder implements Disposable {
     if (this.#pidfd !== undefined) closeSync(this.#pidfd);
     if (this.#console !== undefined) closeSync(this.#console);
     this.#console = undefined;
+    for (const pipes of this.#pipes.values()) pipes[Symbol.dispose]();
+    this.#pipes.clear();
   }
 }
+
+const processName = (execId: string): string => (execId === '' ? 'init' : `exec-${execId}`);
 
 function openIfAlive(pid: number): number | undefined {
   if (pid <= 0) return undefined;

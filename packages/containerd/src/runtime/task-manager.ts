@@ -104,6 +104,7 @@ export class TaskManager {
   /** Takes a task into the list: a new one, or one found again at start. */
   adopt(task: Task): Task {
     task.holder.holdConsole();
+    task.holder.holdStdio('');
     this.#tasks.set(taskKey(task.bundle.namespace, task.bundle.id), task);
     if (task.shim instanceof SingleShim) {
       void task.shim.closed

@@ -76,7 +76,10 @@ export function tasksService(options: {
     async start(request, context) {
       const { execId } = request;
       const call = { operation: 'Start', timeoutMs: 120_000 };
-      return await relay(request, context, call, (client, id) => client.start({ id, execId }));
+      const { holder } = manager.get(context.namespace, request.containerId);
+      const answer = await relay(request, context, call, (client, id) => client.start({ id, execId }));
+      if (execId !== '') holder.holdStdio(execId);
+      return answer;
     },
     async delete(request, context) {
       const { pid, exitStatus, exitedAt } = await manager.delete(context.namespace, request.containerId);
@@ -87,7 +90,9 @@ export function tasksService(options: {
       if (execId === '')
         throw new BoxshipError('invalidArgument', 'exec id must not be empty: Delete removes the task itself');
       const call = { operation: 'Delete', isRepeatable: true };
+      const { holder } = manager.get(context.namespace, request.containerId);
       const answer = await relay(request, context, call, (client, id) => client.delete({ id, execId }));
+      holder.releaseStdio(execId);
       return { id: execId, ...answer };
     },
     async get(request, context) {
@@ -139,6 +144,7 @@ export function tasksService(options: {
     async closeIo(request, context) {
       const { execId, stdin } = request;
       const call = { operation: 'CloseIO', isRepeatable: true };
+      if (stdin) manager.get(context.namespace, request.containerId).holder.closeStdin(execId);
       return await relay(request, context, call, (client, id) => client.closeIo({ id, execId, stdin }));
     },
     async pause(request, context) {

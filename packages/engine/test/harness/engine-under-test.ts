@@ -35,11 +35,14 @@ export async function startEngineUnderTest(
   const dataRoot = host.path(name, 'data');
   const execRoot = host.path(name, 'exec');
   const args = ['-H', `unix://${socket}`, '--data-root', dataRoot, '--exec-root', execRoot, '--pidfile', host.path(`${name}.pid`), '--insecure-registry', '127.0.0.1:5000', ...(options.args ?? [])];
+  // a later start of the same engine appends to the same log
+  const said = () => host.logOf(name).slice(earlier);
+  const earlier = existsSync(host.path(`${name}.log`)) ? host.logOf(name).length : 0;
   const child = host.start(name, process.execPath, ['--no-warnings', programPath('boxship-engine'), ...args], options.env ?? {});
   const isReady = await poll({ everyMs: 50, timeoutMs: 30_000 }, () =>
-    child.exitCode !== null ? 'ended' : host.logOf(name).includes('boxship listens on') ? 'ready' : undefined,
+    child.exitCode !== null ? 'ended' : said().includes('boxship listens on') ? 'ready' : undefined,
   );
-  if (isReady !== 'ready') throw new Error(`the engine did not start:\n${host.logOf(name)}`);
+  if (isReady !== 'ready') throw new Error(`the engine did not start:\n${said()}`);
   const env = { DOCKER_HOST: `unix://${socket}`, BOXSHIP_HOST: `unix://${socket}`, DOCKER_CONFIG: host.path('docker-config') };
   const docker = (command: readonly string[], run: RunOptions = {}) => host.run(dockerProgram, command, { ...run, env: { ...env, ...run.env } });
   const engine: EngineUnderTest = {
