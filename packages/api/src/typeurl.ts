@@ -4,16 +4,16 @@
  * `type.googleapis.com/` spelling are accepted.
  */
 import type { MessageFns } from './gen/containerd/events/events.ts';
-import * as bootstrap from './gen/containerd/runtime/bootstrap/v1/bootstrap.ts';
-import * as cgroups1 from './gen/io/containerd/cgroups/v1/metrics.ts';
-import * as cgroups2 from './gen/io/containerd/cgroups/v2/metrics.ts';
 import * as events from './gen/containerd/events/events.ts';
-import * as images from './gen/containerd/services/images/v1/images.ts';
 import * as runc from './gen/containerd/runc/v1/options.ts';
-import * as runtimeInfo from './gen/containerd/types/runtime_info.ts';
+import * as bootstrap from './gen/containerd/runtime/bootstrap/v1/bootstrap.ts';
+import * as images from './gen/containerd/services/images/v1/images.ts';
 import * as streaming from './gen/containerd/services/streaming/v1/streaming.ts';
+import * as runtimeInfo from './gen/containerd/types/runtime_info.ts';
 import * as transfer from './gen/containerd/types/transfer/transfer.ts';
 import type { Any } from './gen/google/protobuf/any.ts';
+import * as cgroups1 from './gen/io/containerd/cgroups/v1/metrics.ts';
+import * as cgroups2 from './gen/io/containerd/cgroups/v2/metrics.ts';
 
 const json = 'types.containerd.io/opencontainers/runtime-spec/1/';
 
@@ -32,7 +32,11 @@ function register(packageName: string, messages: Readonly<Record<string, unknown
   }
 }
 register('containerd.events', events);
-register('containerd.services.images.v1', { ImageCreate: images.ImageCreate, ImageUpdate: images.ImageUpdate, ImageDelete: images.ImageDelete });
+register('containerd.services.images.v1', {
+  ImageCreate: images.ImageCreate,
+  ImageUpdate: images.ImageUpdate,
+  ImageDelete: images.ImageDelete,
+});
 register('containerd.runc.v1', runc);
 register('containerd.types', runtimeInfo);
 register('containerd.types.transfer', transfer);
@@ -53,7 +57,11 @@ export function typeNameOf(typeUrl: string): string {
 
 export function decodeAny(any: Any): Decoded {
   if (any.typeUrl.startsWith(json))
-    return { kind: 'json', typeUrl: any.typeUrl, value: JSON.parse(Buffer.from(any.value).toString('utf8')) as unknown };
+    return {
+      kind: 'json',
+      typeUrl: any.typeUrl,
+      value: JSON.parse(Buffer.from(any.value).toString('utf8')) as unknown,
+    };
   const name = typeNameOf(any.typeUrl);
   const codec = codecs.get(name);
   if (codec === undefined) return { kind: 'unknown', typeUrl: any.typeUrl, value: any.value };

@@ -9,7 +9,6 @@ export { failPoint } from './fail-point.ts';
 export { type FieldLookup, type FilterPredicate, parseFilters } from './filters.ts';
 export { checkIdentifier, randomId, shortId } from './ids.ts';
 export { KeyedMutex } from './keyed-mutex.ts';
-export { recordSpans } from './trace-file.ts';
 export { installShutdown, type ShutdownOptions } from './lifecycle.ts';
 export { type LogFields, type Logger, type LogLevel, silentLogger } from './log.ts';
 export { poll, type RetryOptions, retry } from './retry.ts';
@@ -23,3 +22,4 @@ export {
   spanChannelName,
   withSpan,
 } from './trace.ts';
+export { recordSpans } from './trace-file.ts';

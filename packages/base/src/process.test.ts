@@ -141,3 +141,34 @@ describe('installShutdown', () => {
     expect(run(code).status).toBe(70);
   });
 });
+
+describe('recordSpans', () => {
+  const code = `
+    import { recordSpans, withSpan } from '@boxship/base';
+    recordSpans();
+    const parent = { traceId: 'a'.repeat(32), spanId: 'b'.repeat(16) };
+    await Promise.all(Array.from({ length: 50 }, (_, i) =>
+      withSpan({ component: process.env.PART, name: String(i), parent }, async () => {})));`;
+
+  it('several processes append whole lines to one file', async () => {
+    const path = join(directory, 'spans');
+    const ends = ['daemon', 'containerd', 'shim'].map(async (part) => {
+      const child = spawn(process.execPath, nodeArgs(code), {
+        cwd: join(import.meta.dirname, '..'),
+        env: { ...process.env, PART: part, BOXSHIP_TRACE_FILE: path },
+      });
+      return (await once(child, 'exit'))[0];
+    });
+    expect(await Promise.all(ends)).toEqual([0, 0, 0]);
+    const spans = readFileSync(path, 'utf8')
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { component: string; traceId: string });
+    expect(spans).toHaveLength(150);
+    expect(new Set(spans.map((span) => `${span.component} ${span.traceId}`)).size).toBe(3);
+  });
+
+  it('does nothing unless it is asked to', () => {
+    expect(run(code, { PART: 'x', BOXSHIP_TRACE_FILE: '' })).toMatchObject({ status: 0, stdout: '', stderr: '' });
+  });
+});

@@ -30,12 +30,7 @@ function printTemplate(context: CommandContext, format: string, objects: readonl
   const fail = (error: unknown): never => {
     throw new BoxshipError('invalidArgument', `template parsing error: ${messageOf(error)}`, { cause: error });
   };
-  let template: ReturnType<typeof parseTemplate>;
-  try {
-    template = parseTemplate(format);
-  } catch (error) {
-    return fail(error);
-  }
+  const template = parsed(format, fail);
   if (objects.length === 0) context.print('');
   for (const object of objects) {
     try {
@@ -44,5 +39,13 @@ function printTemplate(context: CommandContext, format: string, objects: readonl
       context.print('');
       fail(error);
     }
+  }
+}
+
+function parsed(format: string, fail: (error: unknown) => never): ReturnType<typeof parseTemplate> {
+  try {
+    return parseTemplate(format);
+  } catch (error) {
+    return fail(error);
   }
 }
