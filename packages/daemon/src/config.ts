@@ -84,6 +84,7 @@ const flag = {
   group: { type: 'string', short: 'G' },
   'shutdown-timeout': { type: 'string' },
   validate: { type: 'boolean' },
+  'insecure-tcp-i-understand': { type: 'boolean' },
   // read by the network service, which the engine starts with them
   bip: { type: 'string' },
   mtu: { type: 'string' },
@@ -256,6 +257,11 @@ function build(settings: Settings, defaults: { readonly loggerPath: string }): D
   for (const host of hosts)
     if (!/^(unix|tcp|fd):\/\//.test(host))
       throw new BoxshipError('invalidArgument', `invalid host "${host}": use unix:///path or tcp://address:port`);
+  if (hosts.some((host) => host.startsWith('tcp://')) && !yes(settings['insecure-tcp-i-understand']))
+    throw new BoxshipError(
+      'invalidArgument',
+      'TCP without TLS makes everyone who reaches the port root here: use a unix socket, or say --insecure-tcp-i-understand',
+    );
   const driver = text(settings['storage-driver'], '');
   const runtimes = runtimesOf(settings['add-runtime']);
   const defaultRuntime = text(settings['default-runtime'], 'runc');

@@ -76,6 +76,7 @@ export async function createContainer(
     mounts,
     endpoints: Object.fromEntries(endpoints.map((endpoint: EndpointSpec) => [endpoint.network, endpoint])),
     state: initialState(),
+    pidStartTicks: 0,
     restartCount: 0,
     isManuallyStopped: false,
     hasBeenStarted: false,

@@ -1,6 +1,6 @@
 /** Signals to a container's init, and the kill that always ends it. */
 import { BoxshipError, withDeadline } from '@boxship/base';
-import { processStat } from '@boxship/linux';
+import { isProcessAlive } from '@boxship/linux';
 import type { Parts } from '../parts.ts';
 import { type Container, eventAttributes, notRunning } from './model.ts';
 import { reconcileContainer } from './reconcile.ts';
@@ -34,11 +34,12 @@ export async function signalContainer(parts: Parts, container: Container, signal
   parts.events.publish('container', 'kill', container.id, { ...eventAttributes(record), signal: String(signal) });
 }
 
+/** Without the shim: by the pid, if it still is the same process. */
 function killDirectly(container: Container): void {
-  const { Pid: pid } = container.record.state;
-  if (pid <= 1) return;
+  const { state, pidStartTicks } = container.record;
+  if (!isProcessAlive(state.Pid, pidStartTicks)) return;
   try {
-    process.kill(pid, SIGKILL);
+    process.kill(state.Pid, SIGKILL);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error; // already gone
   }
@@ -60,7 +61,9 @@ export async function killAndWait(parts: Parts, container: Container): Promise<v
   try {
     await signalContainer(parts, container, SIGKILL);
   } catch (error) {
-    if (!BoxshipError.is(error, 'conflict')) throw error; // ended meanwhile
+    if (!BoxshipError.is(error, 'conflict')) throw error;
+    // ended meanwhile, or containerd has lost sight of it
+    if (container.record.state.Running) killDirectly(container);
   }
   try {
     await exit;
@@ -68,6 +71,7 @@ export async function killAndWait(parts: Parts, container: Container): Promise<v
     if (!BoxshipError.is(error, 'deadlineExceeded')) throw error;
     killDirectly(container);
     await reconcileContainer(parts, container);
-    if (container.record.state.Running && processStat(container.record.state.Pid) !== undefined) throw error;
+    if (container.record.state.Running && isProcessAlive(container.record.state.Pid, container.record.pidStartTicks))
+      throw error;
   }
 }

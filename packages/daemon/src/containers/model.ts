@@ -62,6 +62,8 @@ export interface ContainerRecord {
   /** What was asked of each network, by network name. */
   endpoints: Record<string, EndpointSpec>;
   state: ContainerState;
+  /** Start time of the init in clock ticks since boot: with the pid it names one process. */
+  pidStartTicks: number;
   restartCount: number;
   isManuallyStopped: boolean;
   hasBeenStarted: boolean;

@@ -4,6 +4,7 @@
  */
 import { taskTypes } from '@boxship/api';
 import { BoxshipError } from '@boxship/base';
+import { processStat } from '@boxship/linux';
 import { nowRfc3339 } from '../clock.ts';
 import type { Parts } from '../parts.ts';
 import { rollBackCreate } from './create.ts';
@@ -70,6 +71,7 @@ async function finishStart(parts: Parts, container: Container, task: Process | u
   if (task !== undefined && (task.status === Status.RUNNING || task.status === Status.PAUSED)) {
     record.sandbox = await sandboxOf(parts, container.id);
     record.hasBeenStarted = true;
+    record.pidStartTicks = processStat(task.pid)?.startTicks ?? 0;
     record.state = {
       ...record.state,
       Status: 'running',

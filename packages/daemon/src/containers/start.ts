@@ -5,6 +5,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { BoxshipError, failPoint } from '@boxship/base';
+import { processStat } from '@boxship/linux';
 import { nowRfc3339, zeroTime } from '../clock.ts';
 import { publishEndpointEvents } from '../networks/events.ts';
 import { sandboxSpec, usesSandbox } from '../networks/sandbox-spec.ts';
@@ -78,6 +79,7 @@ async function run(parts: Parts, container: Container): Promise<void> {
   }
   undo.defer(() => deleteTask(parts, container));
   const pid = await createTask(parts, container, spec);
+  const startTicks = processStat(pid)?.startTicks ?? 0; // it waits for its start, so it lives
   await failPoint('start.task-created');
   const attachments = [...container.attachments];
   await Promise.all(attachments.map((attachment) => attachment.connect()));
@@ -98,6 +100,7 @@ async function run(parts: Parts, container: Container): Promise<void> {
     StartedAt: nowRfc3339(),
     FinishedAt: record.state.FinishedAt,
   };
+  record.pidStartTicks = startTicks;
   record.hasBeenStarted = true;
   record.isStarting = false;
   parts.containers.save(container);

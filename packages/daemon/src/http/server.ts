@@ -51,6 +51,8 @@ export async function createHttpServer(log: Logger, addRoutes: (router: Router) 
   );
   app.setErrorHandler((error, _request, reply) => sendError({ reply, apiVersion: maxApiVersion }, error));
 
+  app.options('*', (_request, reply) => reply.code(200).send());
+
   addRoutes({
     on(method, path, handler) {
       app.route({
@@ -60,6 +62,12 @@ export async function createHttpServer(log: Logger, addRoutes: (router: Router) 
           const asked = versions.get(request.raw);
           let apiVersion: string;
           try {
+            // no client but a browser sends it, and no page has business here
+            if (request.headers.origin !== undefined)
+              throw new BoxshipError(
+                'permissionDenied',
+                `requests from web pages are refused (${request.headers.origin})`,
+              );
             apiVersion = effectiveVersion(asked);
           } catch (error) {
             sendError({ reply, apiVersion: asked ?? maxApiVersion }, error);

@@ -30,7 +30,7 @@ function spec(request: HostConfigRequest = {}, config: Parameters<typeof mergeCo
   const mounts = planMountPoints(merged, hostConfig, { dataRoot: '/root', recordOf: () => ({}) as ContainerRecord });
   const record: ContainerRecord = {
     id, name: 'n', created: '', path: 'sleep', args: ['1'], config: merged, hostConfig, imageId: '', mounts, endpoints: {},
-    state: initialState(), restartCount: 0, isManuallyStopped: false, hasBeenStarted: false, snapshotter: 'overlayfs',
+    state: initialState(), pidStartTicks: 0, restartCount: 0, isManuallyStopped: false, hasBeenStarted: false, snapshotter: 'overlayfs',
     rootMounts: [], logPath: '', phase: 'ready', isStarting: false, sandbox: undefined,
   }; // biome-ignore format: a record
   return buildSpec({

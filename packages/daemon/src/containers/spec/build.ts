@@ -1,4 +1,6 @@
 /** The OCI runtime specification of one container, from its record and what the start has prepared. */
+import { existsSync } from 'node:fs';
+import { BoxshipError } from '@boxship/base';
 import type { HostConfig } from '@boxship/engine-api';
 import type { RuntimeProcess, RuntimeSeccomp, RuntimeSpec } from '@boxship/oci';
 import type { DaemonConfig } from '../../config.ts';
@@ -104,10 +106,26 @@ function seccompOf(
     : customSeccomp(seccompProfile, capabilities, host);
 }
 
+/** @throws invalidArgument when an init is wanted and none is installed */
 function initOf(hostConfig: HostConfig, config: DaemonConfig): string | undefined {
-  const isWanted = hostConfig.Init ?? config.isInitDefault;
-  return isWanted && hostConfig.PidMode === '' && config.initPath !== '' ? config.initPath : undefined;
+  if (!(hostConfig.Init ?? config.isInitDefault) || hostConfig.PidMode !== '') return undefined;
+  const path = config.initPath === '' ? initPaths.find((candidate) => existsSync(candidate)) : config.initPath;
+  if (path === undefined)
+    throw new BoxshipError(
+      'invalidArgument',
+      'no init is installed: install docker-init or tini, or name one with --init-path',
+    );
+  return path;
 }
+
+const initPaths = [
+  '/usr/libexec/docker/docker-init',
+  '/usr/bin/docker-init',
+  '/usr/sbin/docker-init',
+  '/usr/bin/tini-static',
+  '/sbin/tini',
+  '/usr/bin/tini',
+];
 
 /** bounding for all; effective and permitted only for root: a changed uid loses them at exec anyway. */
 export function capabilitySpec(
