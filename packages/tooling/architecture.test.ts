@@ -1,6 +1,6 @@
 /** Holds the source tree to its rules, and the rules to their word: each is shown a tree that breaks it. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import {
   closedPackages,
@@ -16,7 +16,7 @@ import {
 import { rows, seams } from './layers.ts';
 import { importsOf, readPackages, type SourcePackage, trackedFiles } from './source-tree.ts';
 
-const root = join(import.meta.dirname, '../..');
+const root = resolve(import.meta.dirname, '../..');
 const packages = readPackages(root);
 
 describe('this checkout', () => {
@@ -36,8 +36,9 @@ describe('this checkout', () => {
   ] as const)('%s', (_name, rule) => {
     expect(rule(packages)).toEqual([]);
   });
-  it('has no built or generated file under version control', () => {
-    expect(uncommittedOutput(trackedFiles(root))).toEqual([]);
+  const tracked = trackedFiles(root);
+  it.skipIf(tracked === undefined)('has no built or generated file under version control', () => {
+    expect(uncommittedOutput(tracked ?? [])).toEqual([]);
   });
 });
 

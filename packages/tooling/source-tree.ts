@@ -1,6 +1,6 @@
 /** Reads the checkout as the architecture test sees it: packages, their manifests, their files and what these import. */
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 
 export interface SourceFile {
@@ -90,9 +90,12 @@ export function findCycle(files: readonly SourceFile[], directory: string): stri
   return undefined;
 }
 
-/** Files under version control, relative to the checkout. */
-export function trackedFiles(root: string): string[] {
-  return execFileSync('git', ['-C', root, 'ls-files', '-z'], { encoding: 'utf8' })
+/** Files under version control, relative to the checkout; undefined in a tree that is no checkout (an archive of one). */
+export function trackedFiles(root: string): string[] | undefined {
+  if (!existsSync(join(root, '.git'))) return undefined;
+  // the checkout may belong to another user than the one who tests
+  const args = ['-c', `safe.directory=${root}`, '-C', root, 'ls-files', '-z'];
+  return execFileSync('git', args, { encoding: 'utf8' })
     .split('\0')
     .filter((path) => path !== '');
 }
