@@ -123,8 +123,10 @@ describe('kill -9 of the shim', () => {
     for (const c of [...inGap, ...after]) {
       expect(await h.wait(c.id)).toBe(c.code);
       expect(readJsonLog(c.log).map((r) => r.log)).toEqual(['last\n']);
-      const exit = h.events.findLast((e) => e.topic === '/tasks/exit' && e.value['containerId'] === c.id);
-      expect(exit?.value).toMatchObject({ exitStatus: c.code, pid: c.pid });
+      // Wait may answer before the event has arrived: the two are not ordered
+      const exitEvent = () => h.events.findLast((e) => e.topic === '/tasks/exit' && e.value['containerId'] === c.id);
+      await h.until(() => exitEvent() !== undefined);
+      expect(exitEvent()?.value).toMatchObject({ exitStatus: c.code, pid: c.pid });
       await h.task.delete({ id: c.id, execId: '' });
     }
   });

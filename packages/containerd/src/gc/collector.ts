@@ -117,11 +117,8 @@ function sweepRows(options: CollectorOptions, namespace: string): { namespace: s
 
 async function sweepBlobs(options: CollectorOptions): Promise<void> {
   const { backend } = options.content.options;
-  const isListed = (digest: string) =>
-    options.content.pending.has(digest) ||
-    options.database.prepare('SELECT 1 FROM blobs WHERE digest = ? LIMIT 1').get(digest) !== undefined;
   for await (const { digest } of backend.walk()) {
-    if (isListed(digest)) continue;
+    if (options.content.isListed(digest)) continue;
     await backend.delete(digest).catch((error: unknown) => {
       if (!BoxshipError.is(error, 'notFound')) throw error;
     });

@@ -60,6 +60,12 @@ export class ContentTable {
     return (rows as { record: Uint8Array }[]).map((row) => wire.Info.decode(row.record));
   }
 
+  /** True when some namespace has the blob, or is about to. */
+  isListed(digest: string): boolean {
+    if (this.pending.has(digest)) return true;
+    return this.options.database.prepare('SELECT 1 FROM blobs WHERE digest = ? LIMIT 1').get(digest) !== undefined;
+  }
+
   put(namespace: string, info: wire.Info): void {
     this.options.database
       .prepare('INSERT OR REPLACE INTO blobs (namespace, digest, record) VALUES (?, ?, ?)')
@@ -195,9 +201,14 @@ class NamespacedContentStore implements ContentStore {
     return { ...rest, ref: this.#refBelow(options.ref) };
   }
 
+  /** The blob as another namespace has it. What no namespace lists is garbage, and goes now instead of being trusted. */
   async #sharedBlob(digest: Digest, total: number | undefined): Promise<ContentInfo | undefined> {
     try {
       const info = await this.#backend.info(digest);
+      if (!this.#table.isListed(digest)) {
+        await this.#backend.delete(digest);
+        return undefined;
+      }
       return (total ?? 0) === 0 || info.size === total ? info : undefined;
     } catch (error) {
       if (BoxshipError.is(error, 'notFound')) return undefined;

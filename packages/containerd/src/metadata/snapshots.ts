@@ -113,12 +113,12 @@ class NamespacedSnapshotter implements Snapshotter {
     return await this.#info(row);
   }
 
-  usage(key: string): Promise<SnapshotUsage> {
-    return this.#backend.usage(this.#row(key).backend);
+  async usage(key: string): Promise<SnapshotUsage> {
+    return await this.#backend.usage(this.#row(key).backend);
   }
 
-  mounts(key: string): Promise<readonly Mount[]> {
-    return this.#backend.mounts(this.#row(key).backend);
+  async mounts(key: string): Promise<readonly Mount[]> {
+    return await this.#backend.mounts(this.#row(key).backend);
   }
 
   prepare(key: string, parent: string, options?: SnapshotOptions): Promise<readonly Mount[]> {

@@ -188,12 +188,12 @@ export function snapshotterSuite(name: string, make: () => Promise<SnapshotterSu
       await snapshotter.view('v', 'base');
       await expect(snapshotter.commit('new', 'v')).rejects.toThrow(kind('failedPrecondition'));
       for (const call of [
-        snapshotter.stat('none'),
-        snapshotter.remove('none'),
-        snapshotter.usage('none'),
-        snapshotter.update({ name: 'none', labels: {} }),
+        () => snapshotter.stat('none'),
+        () => snapshotter.remove('none'),
+        () => snapshotter.usage('none'),
+        () => snapshotter.update({ name: 'none', labels: {} }),
       ])
-        await expect(call).rejects.toThrow(kind('notFound'));
+        await expect(call()).rejects.toThrow(kind('notFound'));
       expect(await names()).toEqual(['a', 'base', 'v']);
     });
 

@@ -1,0 +1,162 @@
+/** What the services promise beyond the stores: namespaces, field masks, leases and collection, events, restart. */
+import { content as contentWire, encodeJsonAny, typeUrls } from '@boxship/api';
+import { digestOf } from '@boxship/oci';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { LocalContainerd } from '../src/containerd.ts';
+import { openContainerd, type TestContainerd } from './harness.ts';
+
+let subject: TestContainerd;
+let client: LocalContainerd;
+beforeEach(async () => {
+  subject = await openContainerd();
+  client = subject.containerd.client('one');
+});
+afterEach(() => subject[Symbol.asyncDispose]());
+
+const kind = (value: string) => expect.objectContaining({ kind: value });
+const { STAT, COMMIT } = contentWire.WriteAction;
+
+async function put(to: LocalContainerd, text: string, options: { labels?: { [key: string]: string }; lease?: string } = {}): Promise<string> {
+  const data = Buffer.from(text);
+  const expected = digestOf(data);
+  const stream = to.content.write(options.lease === undefined ? {} : { lease: options.lease });
+  const answers = stream[Symbol.asyncIterator]();
+  await stream.send({ action: STAT, ref: `ref-${text}`, total: BigInt(data.length), expected });
+  await answers.next();
+  await stream.send({ action: COMMIT, data, total: BigInt(data.length), expected, labels: options.labels ?? {} });
+  await answers.next();
+  return expected;
+}
+
+const container = (id: string) => ({
+  container: {
+    id,
+    labels: { 'a.b/c': '1' },
+    image: 'i',
+    runtime: { name: 'io.containerd.runc.v2', options: undefined },
+    spec: encodeJsonAny(typeUrls.spec, { ociVersion: '1.1.0' }),
+    snapshotter: '',
+    snapshotKey: '',
+    createdAt: undefined,
+    updatedAt: undefined,
+    extensions: {},
+    sandbox: '',
+  },
+});
+
+describe('namespaces', () => {
+  it('need not exist to be read, and exist with their first object', async () => {
+    expect((await client.namespaces.get({ name: 'none' })).namespace).toEqual({ name: 'none', labels: {} });
+    expect((await client.namespaces.list()).namespaces).toEqual([]);
+    await client.containers.create(container('c1'));
+    expect((await client.namespaces.list()).namespaces.map(({ name }) => name)).toEqual(['one']);
+    await expect(client.namespaces.delete({ name: 'one' })).rejects.toThrow('namespace "one" must be empty, but it still has containers');
+  });
+
+  it('isolate names, and share bytes without sending them twice', async () => {
+    const digest = await put(client, 'shared', { labels: { 'containerd.io/gc.root': '1' } });
+    const other = subject.containerd.client('two');
+    await expect(other.content.info({ digest })).rejects.toThrow(kind('notFound'));
+    const stream = other.content.write();
+    await stream.send({ action: STAT, ref: 'r', total: 6n, expected: digest });
+    const answers = stream[Symbol.asyncIterator]();
+    expect((await answers.next()).value).toMatchObject({ offset: 6n });
+    await stream.send({ action: COMMIT, total: 6n, expected: digest });
+    await answers.next();
+    expect((await other.content.info({ digest })).info).toMatchObject({ digest, size: 6n });
+  });
+
+  it('are refused when missing or malformed', async () => {
+    const nameless = subject.containerd.client('');
+    await expect(nameless.containers.list()).rejects.toThrow('namespace is required');
+    await expect(subject.containerd.client('a b').containers.list()).rejects.toThrow('namespace validation: identifier "a b" must match');
+  });
+});
+
+describe('containers', () => {
+  it('hand back the specification byte for byte, and obey field masks', async () => {
+    const request = container('c1');
+    await client.containers.create(request);
+    const { container: stored } = await client.containers.get({ id: 'c1' });
+    expect(Buffer.from(stored?.spec?.value ?? []).equals(request.container.spec.value)).toBe(true);
+    const updated = await client.containers.update({
+      container: { ...request.container, labels: { 'x/y.z': '2', 'a.b/c': '' }, image: 'ignored' },
+      updateMask: ['labels.x/y.z', 'labels.a.b/c'],
+    });
+    expect(updated.container).toMatchObject({ labels: { 'x/y.z': '2' }, image: 'i' });
+    await expect(client.containers.update({ ...request, updateMask: ['runtime'] })).rejects.toThrow(kind('invalidArgument'));
+    await expect(client.containers.create(request)).rejects.toThrow(kind('alreadyExists'));
+    expect((await client.containers.list({ filters: ['labels."x/y.z"==2'] })).containers).toHaveLength(1);
+    expect((await client.containers.list({ filters: ['labels."x/y.z"==3'] })).containers).toHaveLength(0);
+  });
+
+  it('survive a restart', async () => {
+    await client.containers.create(container('c1'));
+    const again = (await subject.reopen()).client('one');
+    expect((await again.containers.get({ id: 'c1' })).container?.id).toBe('c1');
+  });
+});
+
+describe('garbage collection', () => {
+  const exists = async (digest: string): Promise<boolean> =>
+    client.content.info({ digest }).then(
+      () => true,
+      () => false,
+    );
+
+  it('keeps what images and leases reach over labels, and frees the rest', async () => {
+    const layer = await put(client, 'layer', { labels: { 'containerd.io/gc.root': 'now' } });
+    const manifest = await put(client, 'manifest', { labels: { 'containerd.io/gc.ref.content.l.0': layer, 'containerd.io/gc.root': 'now' } });
+    const target = { mediaType: 'application/vnd.oci.image.manifest.v1+json', digest: manifest, size: 8n, annotations: {} };
+    await client.images.create({ image: { name: 'img', labels: {}, target, createdAt: undefined, updatedAt: undefined } });
+    for (const digest of [layer, manifest]) {
+      const { info } = await client.content.info({ digest });
+      await client.content.update({ info: { ...(info as contentWire.Info), labels: {} }, updateMask: ['labels.containerd.io/gc.root'] });
+    }
+    await client.leases.create({ id: 'l1', labels: {} });
+    const leased = await put(client, 'leased', { lease: 'l1' });
+    const orphan = await put(client, 'orphan');
+    await client.leases.create({ id: 'tick', labels: {} });
+    await client.leases.delete({ id: 'tick', sync: true });
+    expect([await exists(layer), await exists(manifest), await exists(leased), await exists(orphan)]).toEqual([true, true, true, false]);
+    await client.images.delete({ name: 'img', sync: true });
+    await client.leases.delete({ id: 'l1', sync: true });
+    expect([await exists(layer), await exists(manifest), await exists(leased)]).toEqual([false, false, false]);
+  });
+
+  it('ends an expired lease', async () => {
+    await client.leases.create({ id: 'old', labels: { 'containerd.io/gc.expire': '2020-01-01T00:00:00Z' } });
+    const digest = await put(client, 'expired', { lease: 'old' });
+    await client.leases.create({ id: 'tick', labels: {} });
+    await client.leases.delete({ id: 'tick', sync: true });
+    expect(await exists(digest)).toBe(false);
+    expect((await client.leases.list()).leases).toEqual([]);
+  });
+
+  it('refuses work under a lease that does not exist', async () => {
+    const stream = client.content.write({ lease: 'none' });
+    await stream.send({ action: STAT, ref: 'r', total: 1n, expected: '' });
+    await expect(stream[Symbol.asyncIterator]().next()).rejects.toThrow('lease does not exist');
+  });
+});
+
+describe('events', () => {
+  it('reach every subscriber in order, by filter', async () => {
+    const stop = new AbortController();
+    const seen: string[] = [];
+    const subscription = (async () => {
+      for await (const { topic } of client.events.subscribe({ filters: ['topic~=|^/containers/|'] }, { signal: stop.signal })) seen.push(topic);
+    })();
+    await client.containers.create(container('c1'));
+    await client.leases.create({ id: 'x', labels: {} });
+    await client.containers.delete({ id: 'c1' });
+    while (seen.length < 2) await new Promise((resolve) => setImmediate(resolve));
+    stop.abort();
+    await subscription;
+    expect(seen).toEqual(['/containers/create', '/containers/delete']);
+  });
+
+  it('are refused with a bad topic', async () => {
+    await expect(client.events.publish({ topic: 'x', event: undefined })).rejects.toThrow(`topic "x" must start with '/'`);
+  });
+});
