@@ -16,7 +16,11 @@ afterEach(() => subject[Symbol.asyncDispose]());
 const kind = (value: string) => expect.objectContaining({ kind: value });
 const { STAT, COMMIT } = contentWire.WriteAction;
 
-async function put(to: LocalContainerd, text: string, options: { labels?: { [key: string]: string }; lease?: string } = {}): Promise<string> {
+async function put(
+  to: LocalContainerd,
+  text: string,
+  options: { labels?: { [key: string]: string }; lease?: string } = {},
+): Promise<string> {
   const data = Buffer.from(text);
   const expected = digestOf(data);
   const stream = to.content.write(options.lease === undefined ? {} : { lease: options.lease });
@@ -50,7 +54,9 @@ describe('namespaces', () => {
     expect((await client.namespaces.list()).namespaces).toEqual([]);
     await client.containers.create(container('c1'));
     expect((await client.namespaces.list()).namespaces.map(({ name }) => name)).toEqual(['one']);
-    await expect(client.namespaces.delete({ name: 'one' })).rejects.toThrow('namespace "one" must be empty, but it still has containers');
+    await expect(client.namespaces.delete({ name: 'one' })).rejects.toThrow(
+      'namespace "one" must be empty, but it still has containers',
+    );
   });
 
   it('isolate names, and share bytes without sending them twice', async () => {
@@ -69,7 +75,9 @@ describe('namespaces', () => {
   it('are refused when missing or malformed', async () => {
     const nameless = subject.containerd.client('');
     await expect(nameless.containers.list()).rejects.toThrow('namespace is required');
-    await expect(subject.containerd.client('a b').containers.list()).rejects.toThrow('namespace validation: identifier "a b" must match');
+    await expect(subject.containerd.client('a b').containers.list()).rejects.toThrow(
+      'namespace validation: identifier "a b" must match',
+    );
   });
 });
 
@@ -84,7 +92,9 @@ describe('containers', () => {
       updateMask: ['labels.x/y.z', 'labels.a.b/c'],
     });
     expect(updated.container).toMatchObject({ labels: { 'x/y.z': '2' }, image: 'i' });
-    await expect(client.containers.update({ ...request, updateMask: ['runtime'] })).rejects.toThrow(kind('invalidArgument'));
+    await expect(client.containers.update({ ...request, updateMask: ['runtime'] })).rejects.toThrow(
+      kind('invalidArgument'),
+    );
     await expect(client.containers.create(request)).rejects.toThrow(kind('alreadyExists'));
     expect((await client.containers.list({ filters: ['labels."x/y.z"==2'] })).containers).toHaveLength(1);
     expect((await client.containers.list({ filters: ['labels."x/y.z"==3'] })).containers).toHaveLength(0);
@@ -106,19 +116,36 @@ describe('garbage collection', () => {
 
   it('keeps what images and leases reach over labels, and frees the rest', async () => {
     const layer = await put(client, 'layer', { labels: { 'containerd.io/gc.root': 'now' } });
-    const manifest = await put(client, 'manifest', { labels: { 'containerd.io/gc.ref.content.l.0': layer, 'containerd.io/gc.root': 'now' } });
-    const target = { mediaType: 'application/vnd.oci.image.manifest.v1+json', digest: manifest, size: 8n, annotations: {} };
-    await client.images.create({ image: { name: 'img', labels: {}, target, createdAt: undefined, updatedAt: undefined } });
+    const manifest = await put(client, 'manifest', {
+      labels: { 'containerd.io/gc.ref.content.l.0': layer, 'containerd.io/gc.root': 'now' },
+    });
+    const target = {
+      mediaType: 'application/vnd.oci.image.manifest.v1+json',
+      digest: manifest,
+      size: 8n,
+      annotations: {},
+    };
+    await client.images.create({
+      image: { name: 'img', labels: {}, target, createdAt: undefined, updatedAt: undefined },
+    });
     for (const digest of [layer, manifest]) {
       const { info } = await client.content.info({ digest });
-      await client.content.update({ info: { ...(info as contentWire.Info), labels: {} }, updateMask: ['labels.containerd.io/gc.root'] });
+      await client.content.update({
+        info: { ...(info as contentWire.Info), labels: {} },
+        updateMask: ['labels.containerd.io/gc.root'],
+      });
     }
     await client.leases.create({ id: 'l1', labels: {} });
     const leased = await put(client, 'leased', { lease: 'l1' });
     const orphan = await put(client, 'orphan');
     await client.leases.create({ id: 'tick', labels: {} });
     await client.leases.delete({ id: 'tick', sync: true });
-    expect([await exists(layer), await exists(manifest), await exists(leased), await exists(orphan)]).toEqual([true, true, true, false]);
+    expect([await exists(layer), await exists(manifest), await exists(leased), await exists(orphan)]).toEqual([
+      true,
+      true,
+      true,
+      false,
+    ]);
     await client.images.delete({ name: 'img', sync: true });
     await client.leases.delete({ id: 'l1', sync: true });
     expect([await exists(layer), await exists(manifest), await exists(leased)]).toEqual([false, false, false]);
@@ -145,7 +172,11 @@ describe('events', () => {
     const stop = new AbortController();
     const seen: string[] = [];
     const subscription = (async () => {
-      for await (const { topic } of client.events.subscribe({ filters: ['topic~=|^/containers/|'] }, { signal: stop.signal })) seen.push(topic);
+      for await (const { topic } of client.events.subscribe(
+        { filters: ['topic~=|^/containers/|'] },
+        { signal: stop.signal },
+      ))
+        seen.push(topic);
     })();
     await client.containers.create(container('c1'));
     await client.leases.create({ id: 'x', labels: {} });
@@ -157,6 +188,8 @@ describe('events', () => {
   });
 
   it('are refused with a bad topic', async () => {
-    await expect(client.events.publish({ topic: 'x', event: undefined })).rejects.toThrow(`topic "x" must start with '/'`);
+    await expect(client.events.publish({ topic: 'x', event: undefined })).rejects.toThrow(
+      `topic "x" must start with '/'`,
+    );
   });
 });

@@ -33,7 +33,10 @@ async function main(): Promise<void> {
       ['boxship', ours.docker],
     ];
     for (const [, docker] of engines) await row.prepare?.(docker);
-    const [theirs, own] = await measure(engines.map(([name, docker]) => ({ name, run: () => row.run(docker) })), row.rounds);
+    const [theirs, own] = await measure(
+      engines.map(([name, docker]) => ({ name, run: () => row.run(docker) })),
+      row.rounds,
+    );
     for (const [, docker] of engines) await row.finish?.(docker);
     const [a, b] = [theirs?.times ?? [], own?.times ?? []];
     const ratio = quantile(b, 0.5) / quantile(a, 0.5);
@@ -57,11 +60,13 @@ ${lines.join('\n')}
   console.log(target === undefined ? report : `written to ${target}`);
 }
 
-const ms = (times: readonly number[]): string => `${quantile(times, 0.25).toFixed(0)} / ${quantile(times, 0.5).toFixed(0)}`;
+const ms = (times: readonly number[]): string =>
+  `${quantile(times, 0.25).toFixed(0)} / ${quantile(times, 0.5).toFixed(0)}`;
 
 async function memoryRow(theirs: Docker, theirRoot: string, own: Docker, ownRoot: string): Promise<string> {
   const start = async (docker: Docker) => {
-    for (let i = 0; i < memoryContainers; i++) await docker(['run', '-d', '--name', `bench-m${i}`, 'busybox', 'sleep', '100000']);
+    for (let i = 0; i < memoryContainers; i++)
+      await docker(['run', '-d', '--name', `bench-m${i}`, 'busybox', 'sleep', '100000']);
   };
   await start(theirs);
   await start(own);
@@ -75,7 +80,11 @@ async function memoryRow(theirs: Docker, theirRoot: string, own: Docker, ownRoot
 
 /** docs/benchmarks.md of the checkout; undefined when the program was installed from a package. */
 function reportPath(): string | undefined {
-  for (let directory = dirname(fileURLToPath(import.meta.url)); directory !== dirname(directory); directory = dirname(directory))
+  for (
+    let directory = dirname(fileURLToPath(import.meta.url));
+    directory !== dirname(directory);
+    directory = dirname(directory)
+  )
     if (existsSync(join(directory, 'pnpm-workspace.yaml'))) return join(directory, 'docs', 'benchmarks.md');
   return undefined;
 }

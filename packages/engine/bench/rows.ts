@@ -18,13 +18,21 @@ const must = async (result: Promise<RunResult>): Promise<void> => {
   if (code !== 0) throw new Error(`a measured command ended with ${code}: ${stderr}`);
 };
 
-const runTrue = (network: string): Row['run'] => (docker) => must(docker(['run', '--rm', '--network', network, 'busybox', 'true']));
+const runTrue =
+  (network: string): Row['run'] =>
+  (docker) =>
+    must(docker(['run', '--rm', '--network', network, 'busybox', 'true']));
 
 export const rows: readonly Row[] = [
   { title: '`run --rm busybox true`, bridge', target: 0.28, rounds: 15, run: runTrue('bridge') },
   { title: 'same, `--network none`', target: 0.35, rounds: 15, run: runTrue('none') },
   { title: 'same, `--network host`', target: 0.65, rounds: 15, run: runTrue('host') },
-  { title: 'same, one published port', target: 0.28, rounds: 10, run: (docker) => must(docker(['run', '--rm', '-p', '8099:80', 'busybox', 'true'])) },
+  {
+    title: 'same, one published port',
+    target: 0.28,
+    rounds: 10,
+    run: (docker) => must(docker(['run', '--rm', '-p', '8099:80', 'busybox', 'true'])),
+  },
   {
     title: '`exec true`',
     target: 0.6,
@@ -45,10 +53,23 @@ export const rows: readonly Row[] = [
     title: 'stdout to json-file, 20 MB of 100-byte lines',
     target: 0.25,
     rounds: 3,
-    run: (docker) => must(docker(['run', '--rm', '-d', '--name', 'bench-log', 'busybox', 'sh', '-c', 'yes aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffgggggggggghhhhhhhhhhiiiiiiiiiijjjjjjjjj | head -c 20000000']).then(async (started) => {
-      await docker(['wait', 'bench-log']);
-      return started;
-    })),
+    run: (docker) =>
+      must(
+        docker([
+          'run',
+          '--rm',
+          '-d',
+          '--name',
+          'bench-log',
+          'busybox',
+          'sh',
+          '-c',
+          'yes aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffffgggggggggghhhhhhhhhhiiiiiiiiiijjjjjjjjj | head -c 20000000',
+        ]).then(async (started) => {
+          await docker(['wait', 'bench-log']);
+          return started;
+        }),
+      ),
   },
   { title: '`ps -a`', target: 1, rounds: 15, run: (docker) => must(docker(['ps', '-a'])) },
 ];

@@ -6,8 +6,9 @@
  * // any Docker client works on engine.hosts[0] from here on
  * await engine.stop();
  */
-import { chmodSync, mkdirSync } from 'node:fs';
+
 import { createHash } from 'node:crypto';
+import { chmodSync, mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { BoxshipError, type Logger, silentLogger, writeFileAtomicSync } from '@boxship/base';
 import { type DaemonConfig, parseDaemonConfig } from '@boxship/daemon';
@@ -130,7 +131,10 @@ function engineParts(args: readonly string[], config: DaemonConfig, hosts: reado
  */
 function writeLoggerProgram(path: string): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
-  writeFileAtomicSync(path, `#!/bin/sh\nexec '${process.execPath}' --no-warnings '${programPath('boxship-logger')}' "$@"\n`);
+  writeFileAtomicSync(
+    path,
+    `#!/bin/sh\nexec '${process.execPath}' --no-warnings '${programPath('boxship-logger')}' "$@"\n`,
+  );
   chmodSync(path, 0o755);
 }
 

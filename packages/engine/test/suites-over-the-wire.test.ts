@@ -48,5 +48,8 @@ afterAll(async () => {
 // a namespace of its own is an empty snapshotter of a server that is used
 snapshotterSuite('overlayfs of containerd 1.6 over gRPC', async () => {
   const client = connect(foreign, { namespace: `suite${++count}` });
-  return { snapshotter: remoteSnapshotter(client, 'overlayfs'), close: () => client[Symbol.asyncDispose]() };
+  return {
+    snapshotter: remoteSnapshotter(client, 'overlayfs'),
+    close: async () => await client[Symbol.asyncDispose](),
+  };
 });

@@ -1,7 +1,13 @@
 /** The supervisor: its own death, parts that die again and again, engines side by side. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
 import { poll } from '@boxship/base';
-import { processesWith, startEngineUnderTest, type EngineUnderTest, importBusybox } from './harness/engine-under-test.ts';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import {
+  type EngineUnderTest,
+  importBusybox,
+  processesWith,
+  startEngineUnderTest,
+} from './harness/engine-under-test.ts';
 import { SandboxHost } from './harness/sandbox-host.ts';
 
 describe('the supervisor', () => {
@@ -19,14 +25,22 @@ describe('the supervisor', () => {
   it('may be killed: the engine goes on, and the next one takes over the same parts', async () => {
     await engine.mustDocker(['run', '-d', '--name', 'bystander', 'busybox', 'sleep', '1000']);
     const parts = (['daemon', 'containerd', 'network'] as const).map((part) => engine.pidOf(part));
-    const [supervisor] = processesWith(`-H unix://${engine.socket} --data-root`).filter(({ commandLine }) => commandLine.includes('engine.cjs') && !commandLine.startsWith('nsenter'));
+    const [supervisor] = processesWith(`-H unix://${engine.socket} --data-root`).filter(
+      ({ commandLine }) => commandLine.includes('engine.cjs') && !commandLine.startsWith('nsenter'),
+    );
     process.kill(supervisor?.pid ?? 0, 'SIGKILL');
-    await poll({ everyMs: 20, timeoutMs: 5_000 }, () => (processesWith(`-H unix://${engine.socket} --data-root`).some(({ pid }) => pid === supervisor?.pid) ? undefined : true));
+    await poll({ everyMs: 20, timeoutMs: 5_000 }, () =>
+      processesWith(`-H unix://${engine.socket} --data-root`).some(({ pid }) => pid === supervisor?.pid)
+        ? undefined
+        : true,
+    );
     expect(await engine.mustDocker(['exec', 'bystander', 'echo', 'still'])).toBe('still\n');
     const next = await startEngineUnderTest(host);
     expect((['daemon', 'containerd', 'network'] as const).map((part) => next.pidOf(part))).toEqual(parts);
     process.kill(next.pidOf('daemon'), 'SIGKILL');
-    const isBack = await poll({ everyMs: 20, timeoutMs: 5_000 }, async () => ((await next.docker(['exec', 'bystander', 'true'])).code === 0 ? true : undefined));
+    const isBack = await poll({ everyMs: 20, timeoutMs: 5_000 }, async () =>
+      (await next.docker(['exec', 'bystander', 'true'])).code === 0 ? true : undefined,
+    );
     expect(isBack).toBe(true);
     await next.mustDocker(['rm', '-f', 'bystander']);
   });
@@ -44,10 +58,23 @@ describe('two engines', () => {
     for (const [index, host] of [one, two].entries()) {
       const engine = engines[index] as EngineUnderTest;
       await importBusybox(host, engine);
-      await engine.mustDocker(['run', '-d', '--name', 'same', '-p', '8080:80', 'busybox', 'sh', '-c', `echo engine-${index} > /var/www/index.html; exec httpd -f -h /var/www`]);
+      await engine.mustDocker([
+        'run',
+        '-d',
+        '--name',
+        'same',
+        '-p',
+        '8080:80',
+        'busybox',
+        'sh',
+        '-c',
+        `echo engine-${index} > /var/www/index.html; exec httpd -f -h /var/www`,
+      ]);
     }
     for (const [index, host] of [one, two].entries())
-      expect(await host.must('curl', ['-s', '--retry', '5', '--retry-connrefused', 'http://127.0.0.1:8080/'])).toBe(`engine-${index}\n`);
+      expect(await host.must('curl', ['-s', '--retry', '5', '--retry-connrefused', 'http://127.0.0.1:8080/'])).toBe(
+        `engine-${index}\n`,
+      );
     await engines[0].mustDocker(['rm', '-f', 'same']);
     expect(await engines[1].mustDocker(['exec', 'same', 'echo', 'alive'])).toBe('alive\n');
   });

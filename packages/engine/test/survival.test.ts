@@ -1,10 +1,10 @@
 /** Kill any part, and nothing of the user's is lost: no container, no log line, no exit code, no port. */
 import { writeFileSync } from 'node:fs';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { poll } from '@boxship/base';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { leftCgroups, takeCensus } from './harness/census.ts';
-import { accepts, SandboxHost } from './harness/sandbox-host.ts';
 import { type EngineUnderTest, importBusybox, startEngineUnderTest } from './harness/engine-under-test.ts';
+import { accepts, SandboxHost } from './harness/sandbox-host.ts';
 
 let host: SandboxHost;
 let engine: EngineUnderTest;
@@ -23,7 +23,11 @@ const script = `httpd -h /var/www; i=0; while [ $i -lt ${ticks} ]; do i=$((i+1))
 
 /** Line numbers that are missing, doubled or out of order in a log of ticks. */
 function faults(log: string): string[] {
-  return log.replaceAll('\r', '').trimEnd().split('\n').filter((line, index) => line !== `tick ${index + 1}`);
+  return log
+    .replaceAll('\r', '')
+    .trimEnd()
+    .split('\n')
+    .filter((line, index) => line !== `tick ${index + 1}`);
 }
 
 const kills: readonly (readonly [string, () => number[]])[] = [
@@ -40,15 +44,36 @@ describe.each(kills)('kill -9 of %s', (_name, pids) => {
     const ids: string[] = [];
     for (const [index, name] of names.entries()) {
       const tty = name === 't4' ? ['-t'] : [];
-      ids.push((await engine.mustDocker(['run', '-d', ...tty, '--name', name, '-p', `${9000 + index}:80`, 'busybox', 'sh', '-c', `${script} ${40 + index}`])).trim());
+      ids.push(
+        (
+          await engine.mustDocker([
+            'run',
+            '-d',
+            ...tty,
+            '--name',
+            name,
+            '-p',
+            `${9000 + index}:80`,
+            'busybox',
+            'sh',
+            '-c',
+            `${script} ${40 + index}`,
+          ])
+        ).trim(),
+      );
     }
-    const state = async () => await engine.mustDocker(['inspect', '-f', '{{.State.Pid}} {{.State.StartedAt}} {{.RestartCount}}', ...names]);
+    const state = async () =>
+      await engine.mustDocker(['inspect', '-f', '{{.State.Pid}} {{.State.StartedAt}} {{.RestartCount}}', ...names]);
     const processes = await state();
     const victims = pids();
     expect(victims.length).toBeGreaterThan(0);
     for (const pid of victims) process.kill(pid, 'SIGKILL');
     const killedAt = performance.now();
-    const isBack = await poll({ everyMs: 10, timeoutMs: 10_000 }, async () => ((await accepts(engine.socket)) && pids().length > 0 && !pids().some((pid) => pid === 0 || victims.includes(pid)) ? true : undefined));
+    const isBack = await poll({ everyMs: 10, timeoutMs: 10_000 }, async () =>
+      (await accepts(engine.socket)) && pids().length > 0 && !pids().some((pid) => pid === 0 || victims.includes(pid))
+        ? true
+        : undefined,
+    );
     expect(isBack).toBe(true);
     expect(await engine.mustDocker(['exec', 't1', 'echo', 'ok'])).toBe('ok\n');
     // the command itself takes part of this time; the part was back before it
@@ -76,7 +101,9 @@ describe('kill -9 of every part at once', () => {
     await engine.mustDocker(['run', '-d', '--name', 'all', '-p', '9010:80', 'busybox', 'sh', '-c', `${script} 33`]);
     const victims = [engine.pidOf('daemon'), engine.pidOf('network'), engine.pidOf('containerd'), ...engine.shimPids()];
     for (const pid of victims) process.kill(pid, 'SIGKILL');
-    const isBack = await poll({ everyMs: 50, timeoutMs: 15_000 }, async () => ((await engine.docker(['exec', 'all', 'true'])).code === 0 ? true : undefined));
+    const isBack = await poll({ everyMs: 50, timeoutMs: 15_000 }, async () =>
+      (await engine.docker(['exec', 'all', 'true'])).code === 0 ? true : undefined,
+    );
     expect(isBack).toBe(true);
     expect(await host.must('curl', ['-s', 'http://127.0.0.1:9010/'])).toBe('hello-from-busybox\n');
     expect(await engine.mustDocker(['wait', 'all'])).toBe('33\n');
@@ -87,7 +114,16 @@ describe('kill -9 of every part at once', () => {
 
 describe('a container that ends while the daemon is down', () => {
   it('keeps its exit code and its last lines', async () => {
-    await engine.mustDocker(['run', '-d', '--name', 'late', 'busybox', 'sh', '-c', 'sleep 0.3; echo last-line; echo last-err >&2; exit 42']);
+    await engine.mustDocker([
+      'run',
+      '-d',
+      '--name',
+      'late',
+      'busybox',
+      'sh',
+      '-c',
+      'sleep 0.3; echo last-line; echo last-err >&2; exit 42',
+    ]);
     process.kill(engine.pidOf('daemon'), 'SIGKILL');
     process.kill(engine.pidOf('containerd'), 'SIGKILL');
     const code = await poll({ everyMs: 100, timeoutMs: 15_000 }, async () => {
@@ -105,7 +141,18 @@ describe('a container that ends while no shim runs', () => {
   it('keeps its exit code and its last lines', async () => {
     const flag = host.path('go');
     const wait = 'while [ ! -e /h/go ]; do usleep 1000; done';
-    await engine.mustDocker(['run', '-d', '--name', 'gap', '-v', `${host.directory}:/h`, 'busybox', 'sh', '-c', `${wait}; echo last-line; echo last-err >&2; exit 42`]);
+    await engine.mustDocker([
+      'run',
+      '-d',
+      '--name',
+      'gap',
+      '-v',
+      `${host.directory}:/h`,
+      'busybox',
+      'sh',
+      '-c',
+      `${wait}; echo last-line; echo last-err >&2; exit 42`,
+    ]);
     for (const pid of engine.shimPids()) process.kill(pid, 'SIGKILL');
     writeFileSync(flag, '');
     expect(await engine.mustDocker(['wait', 'gap'])).toBe('42\n');

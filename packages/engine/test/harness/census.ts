@@ -15,10 +15,13 @@ export interface Census {
 }
 
 export function takeCensus(host: SandboxHost, engine: EngineUnderTest): Census {
-  const lines = readFileSync('/proc/self/mountinfo', 'utf8').split('\n').filter((line) => line.includes(host.directory));
+  const lines = readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .filter((line) => line.includes(host.directory));
   const isNamespace = (line: string) => line.includes(' nsfs ') || line.includes('net:[');
   const links = execFileSync('ip', ['-n', host.name, '-o', 'link'], { encoding: 'utf8' }).trim().split('\n');
-  const count = (path: string) => (existsSync(path) ? readdirSync(path).filter((name) => !name.startsWith('.')).length : 0);
+  const count = (path: string) =>
+    existsSync(path) ? readdirSync(path).filter((name) => !name.startsWith('.')).length : 0;
   return {
     mounts: lines.filter((line) => !isNamespace(line)).length,
     namespaces: lines.filter(isNamespace).length,
@@ -31,5 +34,9 @@ export function takeCensus(host: SandboxHost, engine: EngineUnderTest): Census {
 
 /** Cgroups of these containers that still exist, on either version of cgroups. */
 export function leftCgroups(ids: readonly string[]): string[] {
-  return ids.flatMap((id) => ['/sys/fs/cgroup/memory/docker', '/sys/fs/cgroup/docker'].map((parent) => `${parent}/${id}`).filter((path) => existsSync(path)));
+  return ids.flatMap((id) =>
+    ['/sys/fs/cgroup/memory/docker', '/sys/fs/cgroup/docker']
+      .map((parent) => `${parent}/${id}`)
+      .filter((path) => existsSync(path)),
+  );
 }

@@ -34,17 +34,39 @@ export async function startEngineUnderTest(
   const socket = host.path(`${name}.sock`);
   const dataRoot = host.path(name, 'data');
   const execRoot = host.path(name, 'exec');
-  const args = ['-H', `unix://${socket}`, '--data-root', dataRoot, '--exec-root', execRoot, '--pidfile', host.path(`${name}.pid`), '--insecure-registry', '127.0.0.1:5000', ...(options.args ?? [])];
+  const args = [
+    '-H',
+    `unix://${socket}`,
+    '--data-root',
+    dataRoot,
+    '--exec-root',
+    execRoot,
+    '--pidfile',
+    host.path(`${name}.pid`),
+    '--insecure-registry',
+    '127.0.0.1:5000',
+    ...(options.args ?? []),
+  ];
   // a later start of the same engine appends to the same log
   const said = () => host.logOf(name).slice(earlier);
   const earlier = existsSync(host.path(`${name}.log`)) ? host.logOf(name).length : 0;
-  const child = host.start(name, process.execPath, ['--no-warnings', programPath('boxship-engine'), ...args], options.env ?? {});
+  const child = host.start(
+    name,
+    process.execPath,
+    ['--no-warnings', programPath('boxship-engine'), ...args],
+    options.env ?? {},
+  );
   const isReady = await poll({ everyMs: 50, timeoutMs: 30_000 }, () =>
     child.exitCode !== null ? 'ended' : said().includes('boxship listens on') ? 'ready' : undefined,
   );
   if (isReady !== 'ready') throw new Error(`the engine did not start:\n${said()}`);
-  const env = { DOCKER_HOST: `unix://${socket}`, BOXSHIP_HOST: `unix://${socket}`, DOCKER_CONFIG: host.path('docker-config') };
-  const docker = (command: readonly string[], run: RunOptions = {}) => host.run(dockerProgram, command, { ...run, env: { ...env, ...run.env } });
+  const env = {
+    DOCKER_HOST: `unix://${socket}`,
+    BOXSHIP_HOST: `unix://${socket}`,
+    DOCKER_CONFIG: host.path('docker-config'),
+  };
+  const docker = (command: readonly string[], run: RunOptions = {}) =>
+    host.run(dockerProgram, command, { ...run, env: { ...env, ...run.env } });
   const engine: EngineUnderTest = {
     socket,
     containerdSocket: `${execRoot}/containerd/containerd.sock`,
@@ -57,12 +79,18 @@ export async function startEngineUnderTest(
       return stdout;
     },
     boxship: (command, run = {}) =>
-      host.run(process.execPath, ['--no-warnings', programPath('boxship'), ...command], { ...run, env: { ...env, ...run.env } }),
+      host.run(process.execPath, ['--no-warnings', programPath('boxship'), ...command], {
+        ...run,
+        env: { ...env, ...run.env },
+      }),
     pidOf: (part) => {
       const record = `${execRoot}/parts/${part}.json`;
       return existsSync(record) ? (JSON.parse(readFileSync(record, 'utf8')) as { pid: number }).pid : 0;
     },
-    shimPids: () => processesWith(`${execRoot}/containerd/containerd.sock`).filter(({ commandLine }) => commandLine.includes('shim.cjs -namespace')).map(({ pid }) => pid),
+    shimPids: () =>
+      processesWith(`${execRoot}/containerd/containerd.sock`)
+        .filter(({ commandLine }) => commandLine.includes('shim.cjs -namespace'))
+        .map(({ pid }) => pid),
     stop: () => endChild(child),
   };
   host.onDispose(async () => {

@@ -8,7 +8,10 @@ import type { RunOptions, RunResult, SandboxHost } from './sandbox-host.ts';
 export async function startRegistry(host: SandboxHost): Promise<string> {
   const config = host.path('registry.yml');
   mkdirSync(host.path('registry'), { recursive: true });
-  writeFileSync(config, `version: 0.1\nstorage: {filesystem: {rootdirectory: ${host.path('registry')}}}\nhttp: {addr: '127.0.0.1:5000'}\nlog: {level: error}\n`);
+  writeFileSync(
+    config,
+    `version: 0.1\nstorage: {filesystem: {rootdirectory: ${host.path('registry')}}}\nhttp: {addr: '127.0.0.1:5000'}\nlog: {level: error}\n`,
+  );
   host.start('registry', 'docker-registry', ['serve', config]);
   const isUp = await poll({ everyMs: 50, timeoutMs: 10_000 }, async () => {
     const { code } = await host.run('curl', ['-sf', 'http://127.0.0.1:5000/v2/']);
@@ -47,12 +50,28 @@ export async function startDockerd(host: SandboxHost, options: { containerd?: st
   mkdirSync(directory, { recursive: true });
   writeFileSync(`${directory}/daemon.json`, '{}');
   const socket = `${directory}/docker.sock`;
-  const args = ['-H', `unix://${socket}`, '--data-root', `${directory}/data`, '--exec-root', `${directory}/exec`, '--pidfile', `${directory}/pid`, '--config-file', `${directory}/daemon.json`, '--insecure-registry', '127.0.0.1:5000'];
+  const args = [
+    '-H',
+    `unix://${socket}`,
+    '--data-root',
+    `${directory}/data`,
+    '--exec-root',
+    `${directory}/exec`,
+    '--pidfile',
+    `${directory}/pid`,
+    '--config-file',
+    `${directory}/daemon.json`,
+    '--insecure-registry',
+    '127.0.0.1:5000',
+  ];
   if (options.containerd !== undefined) args.push('--containerd', options.containerd);
   host.start('peer-dockerd', 'dockerd', args);
   const env = { DOCKER_HOST: `unix://${socket}`, DOCKER_CONFIG: host.path('docker-config') };
-  const docker = (command: readonly string[], run: RunOptions = {}) => host.run(dockerProgram, command, { ...run, env: { ...env, ...run.env } });
-  const isUp = await poll({ everyMs: 100, timeoutMs: 30_000 }, async () => ((await docker(['version'])).code === 0 ? true : undefined));
+  const docker = (command: readonly string[], run: RunOptions = {}) =>
+    host.run(dockerProgram, command, { ...run, env: { ...env, ...run.env } });
+  const isUp = await poll({ everyMs: 100, timeoutMs: 30_000 }, async () =>
+    (await docker(['version'])).code === 0 ? true : undefined,
+  );
   if (isUp === undefined) throw new Error(`dockerd does not answer: ${host.logOf('peer-dockerd')}`);
   host.onDispose(async () => {
     const ids = (await docker(['ps', '-aq'])).stdout.split('\n').filter((id) => id !== '');

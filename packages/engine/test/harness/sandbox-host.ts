@@ -47,10 +47,17 @@ export class SandboxHost implements AsyncDisposable {
       const child = execFile(
         'nsenter',
         [`--net=/run/netns/${this.name}`, program, ...args],
-        { env: { ...environment, ...options.env }, timeout: options.timeoutMs ?? 30_000, maxBuffer: 256 * 1024 * 1024, encoding: 'latin1' },
+        {
+          env: { ...environment, ...options.env },
+          timeout: options.timeoutMs ?? 30_000,
+          maxBuffer: 256 * 1024 * 1024,
+          encoding: 'latin1',
+        },
         (error, stdout, stderr) => {
           if (error !== null && typeof error.code !== 'number') {
-            reject(new Error(`${program} ${args.join(' ')}: ${error.message}; killed ${error.killed}\n${stdout}\n${stderr}`));
+            reject(
+              new Error(`${program} ${args.join(' ')}: ${error.message}; killed ${error.killed}\n${stdout}\n${stderr}`),
+            );
           } else resolve({ code: typeof error?.code === 'number' ? error.code : 0, stdout, stderr });
         },
       );
@@ -67,7 +74,12 @@ export class SandboxHost implements AsyncDisposable {
   }
 
   /** Starts a program that goes on; its output is in `<directory>/<name>.log`. */
-  start(name: string, program: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): ChildProcess {
+  start(
+    name: string,
+    program: string,
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+  ): ChildProcess {
     const log = openSync(this.path(`${name}.log`), 'a');
     const child = spawn('nsenter', [`--net=/run/netns/${this.name}`, program, ...args], {
       env: { ...environment, ...env },

@@ -8,7 +8,8 @@ let host: SandboxHost;
 let engine: EngineUnderTest;
 const image = '127.0.0.1:5000/busybox:1';
 
-const ctr = (args: readonly string[], options?: RunOptions) => host.run('ctr', ['--address', engine.containerdSocket, '--namespace', 'test', ...args], options);
+const ctr = (args: readonly string[], options?: RunOptions) =>
+  host.run('ctr', ['--address', engine.containerdSocket, '--namespace', 'test', ...args], options);
 const mustCtr = async (args: readonly string[]): Promise<string> => {
   const { code, stdout, stderr } = await ctr(args);
   if (code !== 0) throw new Error(`ctr ${args.join(' ')} ended with ${code}: ${stderr || stdout}`);
@@ -24,7 +25,13 @@ beforeAll(async () => {
   const peer = await startDockerd(peerHost);
   await importBusybox(peerHost, peer);
   await peer.mustDocker(['save', '-o', host.path('busybox-image.tar'), 'busybox']);
-  await host.must('skopeo', ['copy', '--insecure-policy', '--dest-tls-verify=false', `docker-archive:${host.path('busybox-image.tar')}`, `docker://${image}`]);
+  await host.must('skopeo', [
+    'copy',
+    '--insecure-policy',
+    '--dest-tls-verify=false',
+    `docker-archive:${host.path('busybox-image.tar')}`,
+    `docker://${image}`,
+  ]);
 });
 afterAll(async () => {
   for (const id of (await ctr(['containers', 'ls', '-q'])).stdout.split('\n').filter((line) => line !== '')) {
@@ -51,7 +58,11 @@ describe('ctr', () => {
   it('runs in the foreground, with and without a terminal', async () => {
     expect(await ctr(['run', '--rm', image, 'r1', 'echo', 'hello'])).toMatchObject({ code: 0, stdout: 'hello\n' });
     expect((await ctr(['run', '--rm', image, 'r2', 'sh', '-c', 'exit 7'])).code).toBe(7);
-    const terminal = await host.run('script', ['-qec', `ctr --address ${engine.containerdSocket} -n test run --rm -t ${image} r3 sh -c 'tty; exit 4'`, '/dev/null']);
+    const terminal = await host.run('script', [
+      '-qec',
+      `ctr --address ${engine.containerdSocket} -n test run --rm -t ${image} r3 sh -c 'tty; exit 4'`,
+      '/dev/null',
+    ]);
     expect(terminal.stdout).toContain('/dev/pts/0');
     expect(terminal.code).toBe(4);
   });
@@ -62,7 +73,8 @@ describe('ctr', () => {
     expect(await mustCtr(['tasks', 'exec', '--exec-id', 'e1', 'bg', 'echo', 'inside'])).toBe('inside\n');
     expect(await mustCtr(['tasks', 'metrics', 'bg'])).toContain('memory');
     await mustCtr(['tasks', 'kill', '-s', 'SIGKILL', 'bg']);
-    for (let i = 0; i < 50 && !(await mustCtr(['tasks', 'ls'])).includes('STOPPED'); i++) await new Promise((resolve) => setTimeout(resolve, 20));
+    for (let i = 0; i < 50 && !(await mustCtr(['tasks', 'ls'])).includes('STOPPED'); i++)
+      await new Promise((resolve) => setTimeout(resolve, 20));
     await ctr(['tasks', 'rm', 'bg']); // its exit code is that of the process
     await mustCtr(['containers', 'rm', 'bg']);
     expect(await mustCtr(['tasks', 'ls', '-q'])).toBe('');
@@ -72,14 +84,25 @@ describe('ctr', () => {
     const events = host.start('events', 'ctr', ['--address', engine.containerdSocket, 'events']);
     await new Promise((resolve) => setTimeout(resolve, 300)); // the subscription has no sign of its own
     await mustCtr(['run', '--rm', image, 'ev', 'true']);
-    for (let i = 0; i < 50 && !host.logOf('events').includes('/containers/delete'); i++) await new Promise((resolve) => setTimeout(resolve, 20));
+    for (let i = 0; i < 50 && !host.logOf('events').includes('/containers/delete'); i++)
+      await new Promise((resolve) => setTimeout(resolve, 20));
     events.kill();
     const topics = host.logOf('events').match(/\/tasks\/[a-z-]+/g);
     expect(topics).toEqual(['/tasks/create', '/tasks/start', '/tasks/exit', '/tasks/delete']);
   });
 
   it('uses the shim of containerd as well as ours', async () => {
-    const result = await ctr(['run', '--rm', '--runtime', '/usr/bin/containerd-shim-runc-v2', image, 'go', 'sh', '-c', 'echo go-shim; exit 5']);
+    const result = await ctr([
+      'run',
+      '--rm',
+      '--runtime',
+      '/usr/bin/containerd-shim-runc-v2',
+      image,
+      'go',
+      'sh',
+      '-c',
+      'echo go-shim; exit 5',
+    ]);
     expect([result.code, result.stdout]).toEqual([5, 'go-shim\n']);
   });
 

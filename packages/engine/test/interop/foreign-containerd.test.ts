@@ -21,9 +21,25 @@ afterAll(async () => {
 
 describe('our daemon on containerd 1.6', () => {
   it('imports, runs, execs, logs and stops', async () => {
-    expect((await engine.docker(['run', '--rm', 'busybox', 'sh', '-c', 'echo foreign; exit 3']))).toMatchObject({ code: 3, stdout: 'foreign\n' });
-    await engine.mustDocker(['run', '-d', '--name', 'long', '-p', '8088:80', 'busybox', 'sh', '-c', 'echo up; exec httpd -f -h /var/www']);
-    expect(await host.must('curl', ['-s', '--retry', '5', '--retry-connrefused', 'http://127.0.0.1:8088/'])).toBe('hello-from-busybox\n');
+    expect(await engine.docker(['run', '--rm', 'busybox', 'sh', '-c', 'echo foreign; exit 3'])).toMatchObject({
+      code: 3,
+      stdout: 'foreign\n',
+    });
+    await engine.mustDocker([
+      'run',
+      '-d',
+      '--name',
+      'long',
+      '-p',
+      '8088:80',
+      'busybox',
+      'sh',
+      '-c',
+      'echo up; exec httpd -f -h /var/www',
+    ]);
+    expect(await host.must('curl', ['-s', '--retry', '5', '--retry-connrefused', 'http://127.0.0.1:8088/'])).toBe(
+      'hello-from-busybox\n',
+    );
     expect(await engine.mustDocker(['exec', 'long', 'echo', 'in'])).toBe('in\n');
     expect(await engine.mustDocker(['logs', 'long'])).toBe('up\n');
     await engine.mustDocker(['stop', '-t', '1', 'long']);
@@ -34,8 +50,13 @@ describe('our daemon on containerd 1.6', () => {
 describe('our shim under containerd 1.6', () => {
   it('runs what ctr asks for', async () => {
     const shim = programPath('containerd-shim-boxship-v2');
-    const ctr = (args: readonly string[]) => host.run('ctr', ['--address', peer.socket, '--namespace', 'moby', ...args], { env: { PATH: `${process.execPath.replace(/\/node$/, '')}:${process.env['PATH'] ?? ''}` } });
-    const [image = ''] = (await ctr(['images', 'ls', '-q'])).stdout.split('\n').filter((name) => name.includes('busybox'));
+    const ctr = (args: readonly string[]) =>
+      host.run('ctr', ['--address', peer.socket, '--namespace', 'moby', ...args], {
+        env: { PATH: `${process.execPath.replace(/\/node$/, '')}:${process.env['PATH'] ?? ''}` },
+      });
+    const [image = ''] = (await ctr(['images', 'ls', '-q'])).stdout
+      .split('\n')
+      .filter((name) => name.includes('busybox'));
     expect(busyboxTar(host)).not.toBe('');
     const result = await ctr(['run', '--rm', '--runtime', shim, image, 'own', 'sh', '-c', 'echo own-shim; exit 6']);
     expect(result).toMatchObject({ code: 6, stdout: 'own-shim\n' });

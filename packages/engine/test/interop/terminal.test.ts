@@ -1,8 +1,14 @@
 /** docker and boxship in a real terminal (tmux): interaction, resize, detach keys. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
 import { poll } from '@boxship/base';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { programPath } from '../../src/paths.ts';
-import { dockerProgram, type EngineUnderTest, importBusybox, startEngineUnderTest } from '../harness/engine-under-test.ts';
+import {
+  dockerProgram,
+  type EngineUnderTest,
+  importBusybox,
+  startEngineUnderTest,
+} from '../harness/engine-under-test.ts';
 import { SandboxHost } from '../harness/sandbox-host.ts';
 
 let host: SandboxHost;
@@ -42,7 +48,9 @@ describe.each([
       await screen(/\/dev\/pts\/0/);
       await tmux('resize-window', '-t', 's', '-x', '90', '-y', '25');
       const sized = await poll({ everyMs: 200, timeoutMs: 10_000 }, async () =>
-        (await engine.mustDocker(['exec', `term-${name}`, 'sh', '-c', 'stty size < /proc/1/fd/0'])) === '25 90\n' ? true : undefined,
+        (await engine.mustDocker(['exec', `term-${name}`, 'sh', '-c', 'stty size < /proc/1/fd/0'])) === '25 90\n'
+          ? true
+          : undefined,
       );
       expect(sized).toBe(true);
       await tmux('send-keys', '-t', 's', 'C-p');
