@@ -8,6 +8,8 @@ export interface RunReadmeOptions {
   readonly timeoutMs?: number;
   /** Words before the command: `['nsenter', '--net=…']`. */
   readonly within?: readonly string[];
+  /** Directory from which the packages are looked for; default: that of the README. */
+  readonly resolveFrom?: string;
 }
 
 /** The README's examples, one after the other as one module. @throws when there is none */
@@ -21,7 +23,7 @@ export function readmeExample(packageDirectory: string): string {
 /** The output of the README's examples. @throws when an example fails */
 export function runReadme(packageDirectory: string, options: RunReadmeOptions = {}): string {
   // inside of the package, so that it finds the package by its own name
-  const file = join(packageDirectory, `.readme-example-${process.pid}.ts`);
+  const file = join(options.resolveFrom ?? packageDirectory, `.readme-example-${process.pid}.ts`);
   writeFileSync(file, readmeExample(packageDirectory));
   try {
     const [program = process.execPath, ...args] = [
