@@ -1,6 +1,7 @@
 /** The docker CLI against boxshipd over the distribution's containerd, its shim and runc. */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { routes } from '@boxship/engine-api';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { missing, startEngine, type TestEngine } from './harness.ts';
 
@@ -266,5 +267,111 @@ describe.skipIf(reason !== undefined)('docker CLI', () => {
     expect((await docker('load', '-i', archive)).stdout).toContain('Loaded image: a/b:1\n');
     expect((await run('a/b:1', 'echo', 'loaded')).stdout).toBe('loaded\n');
     await docker('rmi', 'a/b:1');
+  });
+
+  it('copies in and out, follows no link to the host, and tells changes', async () => {
+    const { docker, directory } = engine;
+    await docker(
+      'run',
+      '-d',
+      '--name',
+      'copy',
+      ...none,
+      '-v',
+      'copied:/vol',
+      'busybox',
+      'sh',
+      '-c',
+      'mkdir /d; echo hi > /d/f; ln -s /etc/hostname /link; exec sleep 1000',
+    );
+    await expect.poll(async () => (await docker('exec', 'copy', 'ls', '/link')).code).toBe(0);
+    const out = join(directory, 'out');
+    expect((await docker('cp', 'copy:/d', out)).code).toBe(0);
+    expect(readFileSync(join(out, 'f'), 'utf8')).toBe('hi\n');
+    const followed = join(directory, 'followed');
+    await docker('cp', '-L', 'copy:/link', followed);
+    expect(readFileSync(followed, 'utf8')).toBe((await docker('exec', 'copy', 'cat', '/etc/hostname')).stdout);
+    expect((await docker('cp', followed, 'copy:/vol/in')).code).toBe(0);
+    expect((await docker('cp', followed, 'copy:/nosuch/in')).stderr).toContain(
+      'Could not find the file /nosuch in container copy',
+    );
+    expect((await docker('diff', 'copy')).stdout.split('\n')).toEqual(
+      expect.arrayContaining(['A /d', 'A /d/f', 'A /link']),
+    );
+    await docker('stop', '-t', '0', 'copy');
+    expect((await docker('cp', 'copy:/vol/in', join(directory, 'again'))).code).toBe(0);
+    expect((await docker('start', 'copy')).code).toBe(0);
+    await docker('rm', '-f', 'copy');
+    await docker('volume', 'rm', 'copied');
+  });
+
+  it('commits a container', async () => {
+    const { docker } = engine;
+    await docker(
+      'run',
+      '--name',
+      'commit',
+      ...none,
+      '-e',
+      'A=1',
+      'busybox',
+      'sh',
+      '-c',
+      'echo data > /new; rm /bin/yes',
+    );
+    expect(
+      (
+        await docker(
+          'commit',
+          '-m',
+          'why',
+          '-c',
+          'CMD ["sh", "-c", "cat /new; echo $A; ls /bin/yes"]',
+          'commit',
+          'committed:1',
+        )
+      ).stdout,
+    ).toMatch(/^sha256:/);
+    expect(await run('committed:1')).toMatchObject({
+      code: 1,
+      stdout: 'data\n1\n',
+      stderr: expect.stringContaining('No such file'),
+    });
+    await docker('rm', 'commit');
+    expect((await docker('rmi', 'committed:1')).stdout).toContain('Deleted: sha256:');
+  });
+
+  it('serves every route of the table', async () => {
+    for (const { method, path } of routes) {
+      const url = path.replace('{id}', 'nosuch').replace(/\{name(\.\.\.)?\}/, 'nosuch');
+      // answers for as long as it is listened to
+      if (path === '/events') continue;
+      const answer = await engine.client.transport
+        .send(method, url, { ...(method === 'POST' || method === 'PUT' ? { body: Buffer.from('') } : {}) })
+        .then((message) => {
+          message.destroy();
+          return 'served';
+        })
+        .catch((error: Error) => error.message);
+      expect([method, path, answer]).not.toEqual([method, path, 'page not found']);
+    }
+  });
+
+  it('refuses what browsers and unknown versions send', async () => {
+    const { transport } = engine.client;
+    await expect(transport.json('GET', '/info', { headers: { Origin: 'http://evil' } })).rejects.toMatchObject({
+      kind: 'permissionDenied',
+    });
+    await expect(transport.json('GET', '/v1.99/info', { isUnversioned: true })).rejects.toThrow(
+      'client version 1.99 is too new. Maximum supported API version is 1.50',
+    );
+    await expect(transport.json('GET', '/nosuch')).rejects.toMatchObject({
+      kind: 'notFound',
+      message: 'page not found',
+    });
+    await expect(transport.json('GET', '/services')).rejects.toMatchObject({
+      kind: 'unavailable',
+      message: expect.stringContaining('not a swarm manager'),
+    });
   });
 });

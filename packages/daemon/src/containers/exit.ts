@@ -11,7 +11,7 @@ import { type Container, eventAttributes } from './model.ts';
 import { removeInTurn } from './removal.ts';
 import { nextDelayMs, shouldRestart } from './restart-policy.ts';
 import { launch } from './start.ts';
-import { deleteTask } from './task.ts';
+import { endTask, forgetRegistration } from './task.ts';
 import { publishVolumeEvents } from './volume-mounts.ts';
 
 export interface TaskEnd {
@@ -34,6 +34,10 @@ export async function handleExit(parts: Parts, container: Container, end: TaskEn
   container.stdin?.close();
   container.stdin = undefined;
   await giveBack(parts, container);
+  // nobody waits for containerd's record to go; the turn does not end before
+  const forgetting = forgetRegistration(parts, container.id).catch((error: unknown) =>
+    parts.log.error('registration was not given back', { container: container.id, error }),
+  );
   const { exitCode } = end;
   const ranMs = parseTimeMs(end.finishedAt) - parseTimeMs(record.state.StartedAt);
   const willRestart = shouldRestart(record, exitCode) && !parts.stopping.aborted;
@@ -62,6 +66,7 @@ export async function handleExit(parts: Parts, container: Container, end: TaskEn
     await removeInTurn(parts, container, { removeVolumes: true }).catch((error: unknown) =>
       parts.log.error('container could not be removed after its end', { container: container.id, error }),
     );
+  await forgetting;
 }
 
 /** Task, sandbox and run files. What fails here is repeated at the next start of the daemon. */
@@ -71,7 +76,7 @@ async function giveBack(parts: Parts, container: Container): Promise<void> {
   const report = (what: string) => (error: unknown) =>
     parts.log.error(`${what} was not given back`, { container: id, error });
   await Promise.all([
-    deleteTask(parts, container).catch(report('task')),
+    endTask(parts, id).catch(report('task')),
     sandbox === undefined ? undefined : parts.network?.removeSandbox(id).catch(report('sandbox')),
   ]);
   record.sandbox = undefined;

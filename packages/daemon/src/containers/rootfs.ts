@@ -29,7 +29,7 @@ const attempts = 3;
 export async function prepareRootfs(parts: Parts, id: string, image: EngineImage): Promise<readonly RootMount[]> {
   const { snapshotter } = parts.config;
   for (let attempt = 1; ; attempt++) {
-    const parent = initName(image);
+    const parent = initLayerName(image);
     try {
       const { mounts } = await parts.containerd.snapshots.prepare({
         snapshotter,
@@ -45,7 +45,9 @@ export async function prepareRootfs(parts: Parts, id: string, image: EngineImage
   }
 }
 
-const initName = (image: EngineImage): string => `boxship-init-${image.chainId === '' ? 'empty' : image.chainId}`;
+/** The thin layer between an image and its containers. */
+export const initLayerName = (image: EngineImage): string =>
+  `boxship-init-${image.chainId === '' ? 'empty' : image.chainId}`;
 
 const stubs = [
   ['dev/pts', 'directory'],

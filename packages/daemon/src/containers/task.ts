@@ -73,18 +73,26 @@ export async function createTask(parts: Parts, container: Container, spec: Runti
 
 /** Ends and forgets the task and the registration, whatever state they are in. Idempotent. */
 export async function deleteTask(parts: Parts, container: { readonly id: string }): Promise<void> {
-  const { containers, tasks } = parts.containerd;
-  const containerId = container.id;
+  await endTask(parts, container.id);
+  await forgetRegistration(parts, container.id);
+}
+
+/** Ends the task if it lives, and forgets it. Idempotent. */
+export async function endTask(parts: Parts, containerId: string): Promise<void> {
+  const { tasks } = parts.containerd;
   const remove = () => tasks.delete({ containerId }, { timeoutMs: deleteTimeoutMs });
   try {
     await remove();
   } catch (error) {
-    if (!BoxshipError.is(error, 'notFound')) {
-      // still alive: a task can only be deleted after its init has ended
-      await tasks.kill({ containerId, signal: 9, all: true }).catch(ignoreNotFound);
-      await tasks.wait({ containerId }, { timeoutMs: deleteTimeoutMs }).catch(ignoreNotFound);
-      await remove().catch(ignoreNotFound);
-    }
+    if (BoxshipError.is(error, 'notFound')) return;
+    // still alive: a task can only be deleted after its init has ended
+    await tasks.kill({ containerId, signal: 9, all: true }).catch(ignoreNotFound);
+    await tasks.wait({ containerId }, { timeoutMs: deleteTimeoutMs }).catch(ignoreNotFound);
+    await remove().catch(ignoreNotFound);
   }
-  await containers.delete({ id: containerId }).catch(ignoreNotFound);
+}
+
+/** Removes containerd's record of the container. Idempotent. */
+export async function forgetRegistration(parts: Parts, id: string): Promise<void> {
+  await parts.containerd.containers.delete({ id }).catch(ignoreNotFound);
 }

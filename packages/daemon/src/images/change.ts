@@ -1,84 +1,79 @@
-/** Dockerfile instructions that `import --change` and `commit --change` apply to an image's configuration. */
+/** `--change` of commit and import: the Dockerfile instructions that alter nothing but the configuration. */
 import { BoxshipError } from '@boxship/base';
 import type { ImageRunConfig } from '@boxship/oci';
 
-type Mutable = { -readonly [Key in keyof ImageRunConfig]: ImageRunConfig[Key] };
-
 /** @throws invalidArgument naming the instruction */
 export function applyChanges(config: ImageRunConfig, changes: readonly string[]): ImageRunConfig {
-  const next: Mutable = { ...config };
-  for (const line of changes.flatMap((change) => change.split('\n')).map((text) => text.trim())) {
-    if (line === '') continue;
-    const [, instruction = '', rest = ''] = /^(\S+)\s*([\s\S]*)$/.exec(line) ?? [];
-    apply(next, instruction.toUpperCase(), rest.trim());
-  }
-  return next;
+  let result = config;
+  for (const line of changes.flatMap((change) => change.split('\n')).map((text) => text.trim()))
+    if (line !== '') result = applyOne(result, line);
+  return result;
 }
 
-function apply(config: Mutable, instruction: string, text: string): void {
-  if (text === '') throw new BoxshipError('invalidArgument', `${instruction} requires at least one argument`);
-  switch (instruction) {
+function applyOne(config: ImageRunConfig, line: string): ImageRunConfig {
+  const [, instruction = '', rest = ''] = /^(\S+)\s*([\s\S]*)$/.exec(line) ?? [];
+  const shell = config.Shell ?? ['/bin/sh', '-c'];
+  switch (instruction.toUpperCase()) {
     case 'CMD':
-      config.Cmd = command(text);
-      return;
+      return { ...config, Cmd: jsonList(rest) ?? [...shell, rest] };
     case 'ENTRYPOINT':
-      config.Entrypoint = command(text);
-      return;
-    case 'ENV':
-      config.Env = Object.entries({ ...toMap(config.Env ?? []), ...pairs(text) }).map(
-        ([key, value]) => `${key}=${value}`,
-      );
-      return;
+      return { ...config, Entrypoint: jsonList(rest) ?? [...shell, rest] };
+    case 'ENV': {
+      const set = pairs(rest);
+      const others = (config.Env ?? []).filter((entry) => !set.some(([key]) => entry.startsWith(`${key}=`)));
+      return { ...config, Env: [...others, ...set.map(([key, value]) => `${key}=${value}`)] };
+    }
     case 'LABEL':
-      config.Labels = { ...config.Labels, ...pairs(text) };
-      return;
+      return { ...config, Labels: { ...config.Labels, ...Object.fromEntries(pairs(rest)) } };
     case 'EXPOSE': {
-      const ports = text.split(/\s+/).map((port) => (port.includes('/') ? port : `${port}/tcp`));
-      config.ExposedPorts = { ...config.ExposedPorts, ...Object.fromEntries(ports.map((port) => [port, {}])) };
-      return;
+      const ports = words(rest).map((port) => [port.includes('/') ? port : `${port}/tcp`, {}] as const);
+      return { ...config, ExposedPorts: { ...config.ExposedPorts, ...Object.fromEntries(ports) } };
     }
     case 'VOLUME': {
-      const paths = text.startsWith('[') ? jsonList(text) : text.split(/\s+/);
-      config.Volumes = { ...config.Volumes, ...Object.fromEntries(paths.map((path) => [path, {}])) };
-      return;
+      const paths = jsonList(rest) ?? words(rest);
+      return { ...config, Volumes: { ...config.Volumes, ...Object.fromEntries(paths.map((path) => [path, {}])) } };
     }
     case 'USER':
-      config.User = text;
-      return;
+      return { ...config, User: rest };
     case 'WORKDIR':
-      config.WorkingDir = text.startsWith('/') ? text : `${config.WorkingDir ?? ''}/${text}`;
-      return;
+      return {
+        ...config,
+        WorkingDir: rest.startsWith('/') ? rest : `${(config.WorkingDir ?? '').replace(/\/$/, '')}/${rest}`,
+      };
     case 'STOPSIGNAL':
-      config.StopSignal = text;
-      return;
+      return { ...config, StopSignal: rest };
     case 'ONBUILD':
-      config.OnBuild = [...(config.OnBuild ?? []), text];
-      return;
+      return { ...config, OnBuild: [...(config.OnBuild ?? []), rest] };
     default:
       throw new BoxshipError('invalidArgument', `${instruction} is not a valid change command`);
   }
 }
 
-const command = (text: string): string[] => (text.startsWith('[') ? jsonList(text) : ['/bin/sh', '-c', text]);
+const words = (text: string): string[] => text.split(/\s+/).filter((word) => word !== '');
 
-function jsonList(text: string): string[] {
+function jsonList(text: string): string[] | undefined {
+  if (!text.startsWith('[')) return undefined;
   try {
-    return (JSON.parse(text) as unknown[]).map(String);
-  } catch (cause) {
-    throw new BoxshipError('invalidArgument', `expected a JSON array of strings: ${text}`, { cause });
+    const list: unknown = JSON.parse(text);
+    return Array.isArray(list) && list.every((item) => typeof item === 'string') ? list : undefined;
+  } catch {
+    return undefined; // then it is a shell command that begins with a bracket
   }
 }
 
-const toMap = (env: readonly string[]): Record<string, string> =>
-  Object.fromEntries(env.map((item) => item.split(/=(.*)/s).slice(0, 2) as [string, string]));
-
-/** `k=v k2="v 2"`, or the old form `k v`. */
-function pairs(text: string): Record<string, string> {
-  const found = [...text.matchAll(/([^\s=]+)=("(?:[^"\\]|\\.)*"|'[^']*'|(?:[^\s\\]|\\.)*)/g)];
-  if (found.length === 0) {
-    const [key = '', value = ''] = text.split(/\s+(.*)/s);
-    return { [key]: value };
+/** `A=1 B="two words"`, or the old form `A one value`. */
+function pairs(text: string): [string, string][] {
+  if (!/^[^\s=]+=/.test(text)) {
+    const [, key = '', value = ''] = /^(\S+)\s+([\s\S]*)$/.exec(text) ?? [];
+    if (key === '') throw new BoxshipError('invalidArgument', `"${text}" is no key and value`);
+    return [[key, value]];
   }
-  const unquote = (value: string) => value.replace(/^(["'])([\s\S]*)\1$/, '$2').replace(/\\(.)/g, '$1');
-  return Object.fromEntries(found.map((match) => [match[1] ?? '', unquote(match[2] ?? '')]));
+  const found: [string, string][] = [];
+  for (const match of text.matchAll(/([^\s=]+)=("(?:[^"\\]|\\.)*"|'[^']*'|(?:[^\s\\]|\\.)*)/g)) {
+    const [, key = '', value = ''] = match;
+    const quote = value[0];
+    const body = quote === '"' || quote === "'" ? value.slice(1, -1) : value;
+    found.push([key, quote === "'" ? body : body.replace(/\\(.)/g, '$1')]);
+  }
+  return found;
 }

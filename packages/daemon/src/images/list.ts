@@ -24,17 +24,21 @@ export async function listImages(parts: Parts, options: ListImagesOptions): Prom
   const [before, since] = [await created('before'), await created('since')];
   const until = parseInstant(filters.get('until')?.[0] ?? '');
   const isDangling = booleanFilter(filters, 'dangling');
-  const selected = (await parts.images.list()).filter((entry) => {
+  const patterns = filters.get('reference');
+  // a reference filter also hides the other names of an image that matches by one
+  const named = (await parts.images.list()).map((entry) =>
+    patterns === undefined
+      ? entry
+      : { ...entry, names: entry.names.filter((name) => patterns.some((pattern) => matchesReference(pattern, name))) },
+  );
+  const selected = named.filter((entry) => {
     const ms = createdMs(entry.image.config.created);
     if (before !== undefined && ms >= before) return false;
     if (since !== undefined && ms <= since) return false;
     if (until !== undefined && BigInt(ms) * 1_000_000n > until) return false;
     if (isDangling !== undefined && isDangling !== (repoTags(entry).length === 0)) return false;
     if (!matchesLabels(filters, entry.image.config.config?.Labels ?? null)) return false;
-    const patterns = filters.get('reference');
-    return (
-      patterns === undefined || entry.names.some((name) => patterns.some((pattern) => matchesReference(pattern, name)))
-    );
+    return patterns === undefined || entry.names.length > 0;
   });
   const summaries = await Promise.all(selected.map((entry) => summary(parts, entry, options)));
   return summaries.sort((a, b) => b.Created - a.Created);

@@ -1,6 +1,10 @@
 /** `/images/*`. Names have slashes, so the verb is what follows the last one. */
+
+import { ContainerConfigSchema } from '@boxship/engine-api';
 import { loadImages, saveImages } from '../../images/archive.ts';
+import { commitContainer } from '../../images/commit.ts';
 import { createImage } from '../../images/create.ts';
+import { inspectDistribution } from '../../images/distribution.ts';
 import { imageHistory, inspectImage } from '../../images/inspect.ts';
 import { imageFilterKeys, listImages } from '../../images/list.ts';
 import { pushImage } from '../../images/push.ts';
@@ -27,7 +31,25 @@ export function imageRoutes(router: Router, parts: Parts): void {
     exchange.json(await pruneImages(parts, filters));
   });
   router.on('POST', '/images/load', (exchange) => loadImages(parts, exchange));
+  router.on('POST', '/commit', async (exchange) => {
+    const container = parts.containers.get(exchange.text('container'));
+    const config = await exchange.body(ContainerConfigSchema, { isOptional: true });
+    const id = await commitContainer(parts, container, {
+      repo: exchange.text('repo'),
+      tag: exchange.text('tag'),
+      comment: exchange.text('comment'),
+      author: exchange.text('author'),
+      isPaused: exchange.flag('pause', true),
+      changes: exchange.query.getAll('changes'),
+      config,
+    });
+    exchange.json({ Id: id }, 201);
+  });
   router.on('GET', '/images/get', (exchange) => saveImages(parts, exchange, exchange.query.getAll('names')));
+  router.on('GET', '/distribution/*', async (exchange) => {
+    const name = exchange.param('*').replace(/\/json$/, '');
+    exchange.json(await inspectDistribution(parts, exchange, name));
+  });
   byVerb(router, 'GET', {
     json: async (exchange, name) =>
       exchange.json(await inspectImage(parts, await parts.images.find(name), exchange.apiVersion)),
