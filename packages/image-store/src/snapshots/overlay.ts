@@ -115,10 +115,10 @@ export class OverlaySnapshotter implements Snapshotter {
     if (kind === 'active') mkdirSync(join(staged.path, 'work'), { mode: 0o711 });
     const [nearest] = parentIds;
     if (nearest !== undefined) {
-      // The root of the mounted tree is this directory: it looks as the layer below left it.
+      // This directory is the root of the mounted tree. It has the owner of the one below but its own mode, as with the
+      // references: an image whose root is closed to others still runs as an ordinary user.
       const below = statSync(this.#upper(nearest));
       chownSync(upper, below.uid, below.gid);
-      chmodSync(upper, below.mode & 0o7777);
     }
     await this.#directories.sync();
     return this.#mounts(this.#metadata.create({ name: key, kind, parent, ...options }, (id) => staged.place(id)));
