@@ -1,5 +1,6 @@
 /** The docker CLI against boxshipd over the distribution's containerd, its shim and runc. */
-import { existsSync, readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { routes } from '@boxship/engine-api';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -303,6 +304,22 @@ describe.skipIf(reason !== undefined)('docker CLI', () => {
     expect((await docker('start', 'copy')).code).toBe(0);
     await docker('rm', '-f', 'copy');
     await docker('volume', 'rm', 'copied');
+  });
+
+  it('keeps an image whose name was given to another, until it is pruned', async () => {
+    const { docker, directory } = engine;
+    const archive = join(directory, 'layer.tar');
+    const ids: string[] = [];
+    for (const text of ['one', 'two']) {
+      writeFileSync(join(directory, 'file'), text);
+      execFileSync('tar', ['-C', directory, '-cf', archive, 'file']);
+      ids.push((await docker('import', archive, 'moved:1')).stdout.trim());
+    }
+    expect((await docker('images', '-q', '--no-trunc', '-f', 'dangling=true')).stdout).toBe(`${ids[0]}\n`);
+    expect((await docker('inspect', '-f', '{{.RepoTags}}', ids[0] ?? '')).stdout).toBe('[]\n');
+    expect((await docker('image', 'prune', '-f')).stdout).toContain(ids[0]);
+    expect((await docker('images', '-q', '--no-trunc', 'moved')).stdout).toBe(`${ids[1]}\n`);
+    await docker('rmi', 'moved:1');
   });
 
   it('commits a container', async () => {

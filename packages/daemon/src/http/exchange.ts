@@ -40,7 +40,10 @@ export const commonHeaders = (): Record<string, string> => ({
 export function createExchange(request: FastifyRequest, reply: FastifyReply, apiVersion: string): Exchange {
   const query = new URLSearchParams(request.raw.url?.split('?', 2)[1] ?? '');
   const gone = new AbortController();
-  request.raw.socket.once('close', () => gone.abort(new BoxshipError('cancelled', 'the client closed the connection')));
+  // on the answer, not on the socket: a pooled connection serves thousands of requests
+  reply.raw.once('close', () => {
+    if (!reply.raw.writableFinished) gone.abort(new BoxshipError('cancelled', 'the client closed the connection'));
+  });
   const exchange: Exchange = {
     request,
     reply,

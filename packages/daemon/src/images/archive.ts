@@ -6,7 +6,7 @@ import { familiarString, parseReference } from '@boxship/oci';
 import type { Exchange } from '../http/exchange.ts';
 import { sendTar } from '../http/routes/archive.ts';
 import type { Parts } from '../parts.ts';
-import { untaggedName } from './create.ts';
+import { untaggedName } from './dangling.ts';
 import { streamProgress } from './progress-stream.ts';
 import { writeName } from './tag.ts';
 import { targetDescriptor } from './target.ts';

@@ -22,7 +22,7 @@ import { type Container, eventAttributes } from '../containers/model.ts';
 import { initLayerName } from '../containers/rootfs.ts';
 import type { Parts } from '../parts.ts';
 import { applyChanges } from './change.ts';
-import { untaggedName } from './create.ts';
+import { untaggedName } from './dangling.ts';
 import { writeName } from './tag.ts';
 
 export interface CommitOptions {

@@ -19,7 +19,7 @@ import {
 import type { Exchange } from '../http/exchange.ts';
 import type { Parts } from '../parts.ts';
 import { applyChanges } from './change.ts';
-import { untaggedPrefix } from './list.ts';
+import { keepDangling, untaggedName } from './dangling.ts';
 import { ProgressLines } from './progress-lines.ts';
 import { type ProgressStream, streamProgress } from './progress-stream.ts';
 import { decodeRegistryAuth, lookupFor, openRegistry, registryFailure } from './registry-access.ts';
@@ -73,9 +73,12 @@ async function pullOne(parts: Parts, exchange: Exchange, reference: Reference, c
   const lines = new ProgressLines();
   let target = '';
   const before = await targetOf(parts, name);
+  let keeping: Promise<void> = Promise.resolve();
   const onProgress = (event: PullEvent) => {
     if (event.kind === 'resolved') {
       target = event.target.digest;
+      if (before !== undefined) keeping = keepDangling(parts, name, target);
+      keeping.catch(() => {}); // awaited below
       stream.send({ status: `Pulling from ${reference.path}`, id: reference.tag ?? reference.digest ?? '' });
     }
     stream.send(lines.pull(event));
@@ -85,6 +88,7 @@ async function pullOne(parts: Parts, exchange: Exchange, reference: Reference, c
   } catch (error) {
     throw registryFailure(error, familiar);
   }
+  await keeping;
   const after = (await targetOf(parts, name)) ?? target;
   stream.send({ status: `Digest: ${after}` });
   const isNewer = before !== after;
@@ -167,6 +171,3 @@ async function importImage(parts: Parts, exchange: Exchange): Promise<void> {
     }
   });
 }
-
-/** The record of an image without a name: by its digest, as containerd itself does it. */
-export const untaggedName = (digest: string): string => `${untaggedPrefix}${digest}`;

@@ -5,6 +5,7 @@ import { committedSize } from '../containers/sizes.ts';
 import { type ApiFilters, booleanFilter, matchesLabels } from '../http/filters.ts';
 import { parseInstant } from '../http/times.ts';
 import type { Parts } from '../parts.ts';
+import { untaggedPrefix } from './dangling.ts';
 import type { EngineImage, NamedImage } from './image-index.ts';
 
 export const imageFilterKeys = ['before', 'dangling', 'label', 'reference', 'since', 'until'];
@@ -59,9 +60,6 @@ export const repoDigests = (entry: NamedImage): string[] => [
       .map((name) => `${familiarName(parseReference(name))}@${entry.image.target}`),
   ),
 ];
-
-/** Records of images without a name. */
-export const untaggedPrefix = 'docker.io/library/untagged@';
 
 export const createdMs = (created: string | undefined): number => {
   const ms = created === undefined ? Number.NaN : Date.parse(created);

@@ -5,6 +5,7 @@ import { familiarString, parseReference } from '@boxship/oci';
 import { type ApiFilters, booleanFilter, matchesLabels } from '../http/filters.ts';
 import { parseInstant } from '../http/times.ts';
 import type { Parts } from '../parts.ts';
+import { untaggedPrefix } from './dangling.ts';
 import type { NamedImage } from './image-index.ts';
 import { createdMs, imageSize, repoTags } from './list.ts';
 
@@ -25,7 +26,10 @@ export async function removeImage(parts: Parts, reference: string, isForced: boo
     checkUsers(users, hex, isForced);
     return await removeNames(parts, entry, entry.names);
   }
-  const names = entry.names.filter((name) => isNameOf(name, reference));
+  const asked = entry.names.filter((name) => isNameOf(name, reference));
+  const others = entry.names.filter((name) => !asked.includes(name) && !name.startsWith(untaggedPrefix));
+  // the record that keeps it without a name goes with the last name
+  const names = others.length === 0 ? entry.names : asked;
   const isLast = names.length === entry.names.length;
   const [user] = users;
   if (isLast && user !== undefined && !isForced)
@@ -72,6 +76,7 @@ async function removeNames(parts: Parts, entry: NamedImage, names: readonly stri
   for (const [index, name] of names.entries()) {
     // the last deletion waits for the collector: the space is free when the client is answered
     await parts.containerd.images.delete({ name, sync: isGone && index === names.length - 1 });
+    if (name.startsWith(untaggedPrefix)) continue;
     items.push({ Untagged: familiarString(parseReference(name)) });
     parts.events.publish('image', 'untag', id, { name: id });
   }

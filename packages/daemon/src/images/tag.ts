@@ -9,6 +9,7 @@ import {
   withTag,
 } from '@boxship/oci';
 import type { Parts } from '../parts.ts';
+import { keepDangling } from './dangling.ts';
 import type { NamedImage } from './image-index.ts';
 
 /** @throws invalidArgument */
@@ -44,6 +45,7 @@ async function setRecord(parts: Parts, name: string, target: WireTarget): Promis
     await parts.containerd.images.create({ image });
   } catch (error) {
     if (!BoxshipError.is(error, 'alreadyExists')) throw error;
+    await keepDangling(parts, name, target.digest);
     await parts.containerd.images.update({ image, updateMask: ['target'] });
   }
 }
