@@ -51,6 +51,10 @@ export interface TestEngine extends AsyncDisposable {
   readonly client: EngineClient;
   readonly containerdSocket: string;
   readonly daemonPid: number;
+  /** Network namespace that plays the host. */
+  readonly netns: string;
+  /** Output of a program run in that namespace; empty if it fails. */
+  inHost(program: string, ...args: readonly string[]): Promise<string>;
   /** The docker CLI. */
   docker(...args: readonly string[]): Promise<CommandResult>;
   /** With input and, if given, a fixed API version. */
@@ -132,6 +136,13 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
     get daemonPid() {
       return daemon?.pid ?? 0;
     },
+    netns,
+    inHost: (program, ...args) =>
+      new Promise((resolve) => {
+        execFile('nsenter', [`--net=/run/netns/${netns}`, program, ...args], { timeout: 5000 }, (_error, stdout) =>
+          resolve(stdout),
+        );
+      }),
     docker: (...args) => engine.dockerWith({}, ...args),
     dockerWith: ({ input, apiVersion }, ...args) =>
       new Promise((resolve) => {
