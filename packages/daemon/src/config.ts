@@ -5,6 +5,15 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { BoxshipError, type LogLevel } from '@boxship/base';
+import { fileKeys, flag, withoutMeaning } from './flags.ts';
+
+export interface TlsConfig {
+  /** Paths of PEM files. */
+  readonly certificate: string;
+  readonly key: string;
+  /** Clients must show a certificate of this authority; undefined: anyone may connect. */
+  readonly clientAuthority: string | undefined;
+}
 
 export interface DaemonConfig {
   readonly hosts: readonly string[];
@@ -44,105 +53,11 @@ export interface DaemonConfig {
   readonly logLevel: LogLevel;
   readonly group: string;
   readonly shutdownTimeoutSeconds: number;
+  /** For TCP listeners; undefined: none, which needs a word of consent. */
+  readonly tls: TlsConfig | undefined;
   /** Things the operator should know, logged at start. */
   readonly warnings: readonly string[];
 }
-
-const flag = {
-  host: { type: 'string', short: 'H', multiple: true },
-  'data-root': { type: 'string' },
-  graph: { type: 'string', short: 'g' },
-  'exec-root': { type: 'string' },
-  pidfile: { type: 'string', short: 'p' },
-  'config-file': { type: 'string' },
-  containerd: { type: 'string' },
-  'containerd-namespace': { type: 'string' },
-  'network-address': { type: 'string' },
-  logger: { type: 'string' },
-  'containerd-runtime': { type: 'string' },
-  'storage-driver': { type: 'string', short: 's' },
-  'default-runtime': { type: 'string' },
-  'add-runtime': { type: 'string', multiple: true },
-  'insecure-registry': { type: 'string', multiple: true },
-  'registry-mirror': { type: 'string', multiple: true },
-  'log-driver': { type: 'string' },
-  'log-opt': { type: 'string', multiple: true },
-  dns: { type: 'string', multiple: true },
-  'dns-opt': { type: 'string', multiple: true },
-  'dns-search': { type: 'string', multiple: true },
-  label: { type: 'string', multiple: true },
-  'default-shm-size': { type: 'string' },
-  'default-ulimit': { type: 'string', multiple: true },
-  'cgroup-parent': { type: 'string' },
-  'init-path': { type: 'string' },
-  init: { type: 'boolean' },
-  'no-new-privileges': { type: 'boolean' },
-  'seccomp-profile': { type: 'string' },
-  'live-restore': { type: 'boolean' },
-  debug: { type: 'boolean', short: 'D' },
-  'log-level': { type: 'string', short: 'l' },
-  group: { type: 'string', short: 'G' },
-  'shutdown-timeout': { type: 'string' },
-  validate: { type: 'boolean' },
-  'insecure-tcp-i-understand': { type: 'boolean' },
-  // read by the network service, which the engine starts with them
-  bip: { type: 'string' },
-  mtu: { type: 'string' },
-  'default-address-pool': { type: 'string', multiple: true },
-  bridge: { type: 'string', short: 'b' },
-  'fixed-cidr': { type: 'string' },
-  'default-gateway': { type: 'string' },
-  iptables: { type: 'boolean' },
-  ip6tables: { type: 'boolean' },
-  'ip-forward': { type: 'boolean' },
-  'ip-masq': { type: 'boolean' },
-  icc: { type: 'boolean' },
-  ip: { type: 'string' },
-  ipv6: { type: 'boolean' },
-  'userland-proxy': { type: 'boolean' },
-  'userland-proxy-path': { type: 'string' },
-  // accepted for the sake of scripts
-  experimental: { type: 'boolean' },
-  'storage-opt': { type: 'string', multiple: true },
-  'exec-opt': { type: 'string', multiple: true },
-  'max-concurrent-downloads': { type: 'string' },
-  'max-concurrent-uploads': { type: 'string' },
-  'oom-score-adjust': { type: 'string' },
-  'selinux-enabled': { type: 'boolean' },
-  'userns-remap': { type: 'string' },
-  'metrics-addr': { type: 'string' },
-  'raw-logs': { type: 'boolean' },
-  rootless: { type: 'boolean' },
-} as const;
-
-const withoutMeaning = new Set([
-  'experimental',
-  'storage-opt',
-  'exec-opt',
-  'max-concurrent-downloads',
-  'max-concurrent-uploads',
-  'oom-score-adjust',
-  'selinux-enabled',
-  'userland-proxy-path',
-  'metrics-addr',
-  'raw-logs',
-  'rootless',
-]);
-
-/** daemon.json uses plurals for lists. */
-const fileKeys: Readonly<Record<string, string>> = {
-  hosts: 'host',
-  labels: 'label',
-  'insecure-registries': 'insecure-registry',
-  'registry-mirrors': 'registry-mirror',
-  'dns-opts': 'dns-opt',
-  'log-opts': 'log-opt',
-  'default-ulimits': 'default-ulimit',
-  'default-address-pools': 'default-address-pool',
-  runtimes: 'add-runtime',
-  'exec-opts': 'exec-opt',
-  'storage-opts': 'storage-opt',
-};
 
 type Settings = Record<string, unknown>;
 
@@ -237,6 +152,22 @@ function ulimitsOf(value: unknown): Record<string, { soft: number; hard: number 
   return result;
 }
 
+/** @throws invalidArgument */
+function tlsOf(settings: Settings): TlsConfig | undefined {
+  const isVerified = yes(settings['tlsverify']);
+  if (!isVerified && !yes(settings['tls'])) return undefined;
+  const path = (name: string) => {
+    const value = text(settings[name], '');
+    if (value === '') throw new BoxshipError('invalidArgument', `TLS needs --${name}`);
+    return value;
+  };
+  return {
+    certificate: path('tlscert'),
+    key: path('tlskey'),
+    clientAuthority: isVerified ? path('tlscacert') : undefined,
+  };
+}
+
 const levels: Readonly<Record<string, LogLevel>> = {
   debug: 'debug',
   info: 'info',
@@ -257,10 +188,12 @@ function build(settings: Settings, defaults: { readonly loggerPath: string }): D
   for (const host of hosts)
     if (!/^(unix|tcp|fd):\/\//.test(host))
       throw new BoxshipError('invalidArgument', `invalid host "${host}": use unix:///path or tcp://address:port`);
-  if (hosts.some((host) => host.startsWith('tcp://')) && !yes(settings['insecure-tcp-i-understand']))
+  const tls = tlsOf(settings);
+  const isTcp = hosts.some((host) => host.startsWith('tcp://'));
+  if (isTcp && tls?.clientAuthority === undefined && !yes(settings['insecure-tcp-i-understand']))
     throw new BoxshipError(
       'invalidArgument',
-      'TCP without TLS makes everyone who reaches the port root here: use a unix socket, or say --insecure-tcp-i-understand',
+      'TCP without client certificates makes everyone who reaches the port root here: use --tlsverify, a unix socket, or say --insecure-tcp-i-understand',
     );
   const driver = text(settings['storage-driver'], '');
   const runtimes = runtimesOf(settings['add-runtime']);
@@ -303,6 +236,7 @@ function build(settings: Settings, defaults: { readonly loggerPath: string }): D
     logLevel,
     group: text(settings['group'], 'docker'),
     shutdownTimeoutSeconds: Number(settings['shutdown-timeout'] ?? 15),
+    tls,
     warnings,
   });
 }

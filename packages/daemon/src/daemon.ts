@@ -69,7 +69,10 @@ export async function startDaemon(config: DaemonConfig, seams: DaemonSeams): Pro
   });
   const http = await createHttpServer(log, (router) => addRoutes(router, parts));
   stack.use(http);
-  for (const host of config.hosts) await listenAt(http.listener(), host, config.group, log);
+  for (const host of config.hosts) {
+    const tls = host.startsWith('tcp://') ? config.tls : undefined;
+    await listenAt(http.listener(tls), host, config, log);
+  }
   startWithDaemon(parts).catch((error: unknown) => log.error('restart policies were not applied', { error }));
   log.info('daemon serves', { hosts: config.hosts, containers: parts.containers.list().length });
   const owned = stack.move();

@@ -4,13 +4,15 @@ import type { Server } from 'node:http';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import { BoxshipError, type Logger } from '@boxship/base';
+import type { DaemonConfig } from './config.ts';
 
 /** @throws invalidArgument, unavailable when something serves there already */
-export async function listenAt(server: Server, host: string, group: string, log: Logger): Promise<void> {
-  if (host.startsWith('unix://')) return await listenUnix(server, host.slice('unix://'.length), group, log);
+export async function listenAt(server: Server, host: string, config: DaemonConfig, log: Logger): Promise<void> {
+  if (host.startsWith('unix://')) return await listenUnix(server, host.slice('unix://'.length), config.group, log);
   const [, address, port = '2375'] = /^tcp:\/\/(\[[0-9a-fA-F:]+\]|[^:/]*)(?::(\d+))?\/?$/.exec(host) ?? [];
   if (address === undefined) throw new BoxshipError('invalidArgument', `cannot listen on "${host}"`);
-  log.warn('the API is served over TCP without TLS: everyone who reaches the port is root here', { host });
+  if (config.tls?.clientAuthority === undefined)
+    log.warn('the API is served over TCP to anyone: everyone who reaches the port is root here', { host });
   await listening(server, () => server.listen(Number(port), address.replace(/^\[|\]$/g, '') || '127.0.0.1'));
 }
 

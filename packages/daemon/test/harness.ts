@@ -16,6 +16,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 import { poll } from '@boxship/base';
 import { createEngineClient, type EngineClient } from '@boxship/engine-api';
@@ -62,7 +63,7 @@ export interface TestEngine extends AsyncDisposable {
     options: { readonly input?: string | Buffer; readonly apiVersion?: string },
     ...args: readonly string[]
   ): Promise<CommandResult>;
-  startDaemon(env?: Readonly<Record<string, string>>): Promise<void>;
+  startDaemon(env?: Readonly<Record<string, string>>, flags?: readonly string[]): Promise<void>;
   /** Resolves when the process is gone. */
   killDaemon(signal?: NodeJS.Signals): Promise<void>;
   /** Resolves when the daemon has ended by itself. */
@@ -161,12 +162,13 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
         child.stdin?.on('error', () => {}); // a command that does not read its input
         child.stdin?.end(input);
       }),
-    async startDaemon(env = {}) {
+    async startDaemon(env = {}, flags = []) {
       daemon = run('daemon', process.execPath, [
         ...source, join(packages, 'daemon/src/main.ts'),
         '-H', `unix://${socket}`, '--data-root', join(directory, 'root'), '--exec-root', join(directory, 'run'),
         '--containerd', containerdSocket, '--logger', logger(directory), '--config-file', config, '--log-level', 'debug',
         ...(options.hasNetwork === true ? ['--network-address', networkSocket] : []),
+        ...flags,
       ], env); // biome-ignore format: pairs
       const started = daemon;
       const isUp = await poll({ everyMs: 20, timeoutMs: 15_000 }, async () => {
@@ -234,7 +236,6 @@ export function busyboxArchive(directory: string): Buffer {
 
 async function importBusybox(engine: Pick<TestEngine, 'client' | 'directory'>): Promise<void> {
   const archive = busyboxArchive(engine.directory);
-  const { Readable } = await import('node:stream');
   for await (const message of engine.client.images.import({ repo: 'busybox', tag: 'latest' }, Readable.from([archive])))
     if (message.error !== undefined) throw new Error(message.error);
 }

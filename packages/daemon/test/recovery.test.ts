@@ -1,5 +1,5 @@
 /** kill -9 of the daemon: containers go on, nothing half made stays, whatever the moment. */
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { poll } from '@boxship/base';
 import { connect } from '@boxship/containerd-client';
@@ -34,7 +34,6 @@ describe.skipIf(reason !== undefined)('recovery', () => {
     await engine.killDaemon();
     expect(processStat(pid)).toBeDefined();
     // the container's own file system, reached through its init
-    const { writeFileSync } = await import('node:fs');
     writeFileSync(`/proc/${other}/root/go`, '');
     await poll({ everyMs: 20, timeoutMs: 10_000 }, () => processStat(other) === undefined || undefined);
     await engine.startDaemon();

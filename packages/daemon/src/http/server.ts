@@ -1,9 +1,13 @@
 /** The HTTP server: versions, routing, errors, one span per request. Routes are added by the files in `routes/`. */
+
+import { readFileSync } from 'node:fs';
 import type { IncomingMessage, RequestListener, Server } from 'node:http';
 import { createServer } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import { BoxshipError, type Logger, parseTraceparent, withSpan } from '@boxship/base';
 import { maxApiVersion } from '@boxship/engine-api';
 import Fastify, { type FastifyInstance } from 'fastify';
+import type { TlsConfig } from '../config.ts';
 import { createExchange, type Exchange, sendError } from './exchange.ts';
 import { effectiveVersion, splitVersion } from './version.ts';
 
@@ -17,7 +21,7 @@ export interface Router {
 
 export interface HttpServer extends AsyncDisposable {
   /** A listener of its own for one socket. All share the routes. */
-  listener(): Server;
+  listener(tls?: TlsConfig): Server;
 }
 
 const maxHeaderBytes = 64 * 1024;
@@ -88,12 +92,9 @@ export async function createHttpServer(log: Logger, addRoutes: (router: Router) 
   });
   await app.ready();
   return {
-    listener() {
-      const server = createServer({
-        maxHeaderSize: maxHeaderBytes,
-        requestTimeout: 0,
-        headersTimeout: headersTimeoutMs,
-      });
+    listener(tls) {
+      const options = { maxHeaderSize: maxHeaderBytes, requestTimeout: 0, headersTimeout: headersTimeoutMs };
+      const server = tls === undefined ? createServer(options) : createTlsServer({ ...options, ...tlsOptions(tls) });
       server.keepAliveTimeout = keepAliveTimeoutMs;
       server.on('request', (request, response) => listener?.(request, response));
       servers.add(server);
@@ -106,6 +107,21 @@ export async function createHttpServer(log: Logger, addRoutes: (router: Router) 
       }
       await app.close();
     },
+  };
+}
+
+/** Client certificates are checked in the handshake: without a good one there is no request. */
+function tlsOptions(tls: TlsConfig) {
+  const { certificate, key, clientAuthority } = tls;
+  return {
+    cert: readFileSync(certificate),
+    key: readFileSync(key),
+    minVersion: 'TLSv1.2' as const,
+    // a client that ends its side of a hijacked stream still waits for the output; plain HTTP servers do this by default
+    allowHalfOpen: true,
+    ...(clientAuthority === undefined
+      ? {}
+      : { ca: readFileSync(clientAuthority), requestCert: true, rejectUnauthorized: true }),
   };
 }
 
