@@ -4,7 +4,10 @@
  * what the shim writes. Hidden names are ours: `.group-<name>` for shims of many containers, `.<id>` for bundles on their
  * way out.
  */
+
+import { randomBytes } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { unmountAll } from '@boxship/linux';
 
@@ -49,17 +52,22 @@ export function createBundle(bundle: Bundle, spec: Uint8Array): void {
   writeFileSync(join(bundle.path, 'config.json'), spec, { mode: 0o600 });
 }
 
-/** Unmounts what is left, hides the directory, then deletes it: a crash in between leaves a hidden name, swept at start. */
+/**
+ * Unmounts what is left and hides the directory; the files go in the background, so that nobody waits for them. What a crash
+ * leaves under a hidden name is swept at the next start.
+ */
 export function removeBundle(bundle: Bundle): void {
   unmountAll(join(bundle.path, 'rootfs'));
-  const hidden = join(dirname(bundle.path), `.${bundle.id}`);
+  // a name of its own: the same container may start and end again before the files are gone
+  const hidden = join(dirname(bundle.path), `.removed-${randomBytes(8).toString('hex')}`);
   try {
     renameSync(bundle.path, hidden);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    return;
   }
-  rmSync(hidden, { recursive: true, force: true });
   rmSync(bundle.workPath, { recursive: true, force: true });
+  rm(hidden, { recursive: true, force: true }).catch(() => {}); // swept at the next start
 }
 
 /** All bundles, and removal of hidden leftovers. */
