@@ -125,7 +125,7 @@ describe.skipIf(reason !== undefined)('recovery', () => {
       active.push(...info.map(({ name }) => name));
     expect(active).toEqual([]);
     expect(mountsUnder(engine.directory).filter((mount) => mount.type === 'overlay')).toEqual([]);
-    expect(readdirSync(join(engine.directory, 'root/containers'))).toEqual([]);
+    await expect.poll(() => readdirSync(join(engine.directory, 'root/containers'))).toEqual([]);
     const attach = join(engine.directory, 'run/attach');
     expect(existsSync(attach) ? readdirSync(attach) : []).toEqual([]);
   }

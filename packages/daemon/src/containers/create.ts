@@ -113,7 +113,7 @@ export async function rollBackCreate(parts: Parts, container: Container): Promis
       if (!BoxshipError.is(error, 'notFound')) throw error;
     });
   releaseVolumes(parts, container, true);
-  removeContainerDirectory(parts.config, id);
+  removeContainerDirectory(parts.config, id, parts.log);
   parts.containers.remove(container);
 }
 

@@ -1,6 +1,8 @@
 /** The files that the engine keeps for a container: where they are, and those whose content does not depend on a network. */
-import { chmodSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Logger } from '@boxship/base';
 import type { DaemonConfig } from '../config.ts';
 import type { ContainerRecord } from './model.ts';
 
@@ -49,6 +51,16 @@ export function removeRunFiles(config: DaemonConfig, id: string): void {
   for (const path of [files.stdin, files.attachSocket]) rmSync(path, { force: true });
 }
 
-export function removeContainerDirectory(config: DaemonConfig, id: string): void {
-  rmSync(containerFiles(config, id).directory, { recursive: true, force: true });
+/** Removes the container's directory. Nobody waits for it: a start of the daemon removes what is left. */
+export function removeContainerDirectory(config: DaemonConfig, id: string, log: Logger): void {
+  rm(containerFiles(config, id).directory, { recursive: true, force: true }).catch((error: unknown) =>
+    log.error('directory of a removed container is left', { container: id, error }),
+  );
+}
+
+/** Removes the directories of containers that are no more. */
+export function sweepContainerDirectories(config: DaemonConfig, isKnown: (id: string) => boolean, log: Logger): void {
+  const root = join(config.dataRoot, 'containers');
+  if (!existsSync(root)) return;
+  for (const id of readdirSync(root)) if (!isKnown(id)) removeContainerDirectory(config, id, log);
 }

@@ -48,7 +48,7 @@ async function tearDown(parts: Parts, container: Container, options: RemovalOpti
   });
   removeRunFiles(parts.config, id);
   for (const exec of parts.execs.ofContainer(id)) parts.execs.remove(exec);
-  removeContainerDirectory(parts.config, id);
+  removeContainerDirectory(parts.config, id, parts.log);
   parts.containers.remove(container);
   releaseVolumes(parts, container, options.removeVolumes === true);
 }

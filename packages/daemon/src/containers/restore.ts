@@ -8,7 +8,7 @@ import { processStat } from '@boxship/linux';
 import { nowRfc3339 } from '../clock.ts';
 import type { Parts } from '../parts.ts';
 import { rollBackCreate } from './create.ts';
-import { containerFiles } from './files.ts';
+import { containerFiles, sweepContainerDirectories } from './files.ts';
 import { startHealthMonitor } from './health.ts';
 import type { Container } from './model.ts';
 import { openProcessInput } from './process-input.ts';
@@ -35,6 +35,7 @@ export async function restoreContainers(parts: Parts): Promise<void> {
         ),
       ),
   );
+  sweepContainerDirectories(parts.config, (id) => parts.containers.byId(id) !== undefined, parts.log);
   await removeOrphans(parts).catch((error: unknown) => parts.log.error('orphans were not removed', { error }));
 }
 
