@@ -66,7 +66,7 @@ it('every package has its line in the README', () => {
 
 it('the flags in operations.md are flags of boxshipd', () => {
   const table = /^## Flags$([\s\S]*?)^## /m.exec(readFileSync(join(root, 'docs/operations.md'), 'utf8'))?.[1] ?? '';
-  const config = readFileSync(join(root, 'packages/daemon/src/config.ts'), 'utf8');
+  const config = readFileSync(join(root, 'packages/daemon/src/flags.ts'), 'utf8');
   const flags = [...table.matchAll(/^\| (`-.*?) +\|/gm)].flatMap((match) => [
     ...(match[1] ?? '').matchAll(/--([\w-]+)/g),
   ]);

@@ -55,6 +55,14 @@ export interface DaemonConfig {
   readonly shutdownTimeoutSeconds: number;
   /** For TCP listeners; undefined: none, which needs a word of consent. */
   readonly tls: TlsConfig | undefined;
+  /** For the network service, which the engine starts; empty: its own defaults. */
+  readonly bip: string;
+  readonly bridge: string;
+  readonly mtu: string;
+  /** `base=10.0.0.0/8,size=24`. */
+  readonly defaultAddressPools: readonly string[];
+  /** Settings that were given, by their flag's name, in whichever way. */
+  readonly given: ReadonlySet<string>;
   /** Things the operator should know, logged at start. */
   readonly warnings: readonly string[];
 }
@@ -134,6 +142,16 @@ function runtimesOf(value: unknown): Record<string, string> {
       if (typeof path === 'string') runtimes[name] = path;
     }
   return runtimes;
+}
+
+/** As flags write them; daemon.json has objects. */
+function poolsOf(value: unknown): string[] {
+  if (!Array.isArray(value)) return [];
+  return value.map((pool: unknown) => {
+    if (typeof pool !== 'object' || pool === null) return String(pool);
+    const { base, size } = pool as { base?: unknown; size?: unknown };
+    return `base=${String(base)},size=${String(size)}`;
+  });
 }
 
 function ulimitsOf(value: unknown): Record<string, { soft: number; hard: number }> {
@@ -237,6 +255,11 @@ function build(settings: Settings, defaults: { readonly loggerPath: string }): D
     group: text(settings['group'], 'docker'),
     shutdownTimeoutSeconds: Number(settings['shutdown-timeout'] ?? 15),
     tls,
+    bip: text(settings['bip'], ''),
+    bridge: text(settings['bridge'], ''),
+    mtu: settings['mtu'] === undefined ? '' : String(settings['mtu']),
+    defaultAddressPools: poolsOf(settings['default-address-pool']),
+    given: new Set(Object.keys(settings)),
     warnings,
   });
 }

@@ -36,7 +36,7 @@ export interface Engine {
 export async function startEngine(options: EngineOptions): Promise<Engine> {
   const log = options.log ?? silentLogger;
   const config = parseDaemonConfig(options.args, { loggerPath: '' });
-  const hosts = options.args.some((arg) => /^(-H|--host)/.test(arg)) ? config.hosts : hostsOrDefault(config);
+  const hosts = config.given.has('host') ? config.hosts : [defaultHost];
   const paths = enginePaths(config.dataRoot, config.execRoot);
   for (const directory of [paths.partsDirectory, paths.logDirectory, paths.containerdState, paths.networkExecRoot])
     mkdirSync(directory, { recursive: true, mode: 0o711 });
@@ -63,7 +63,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   }
   return {
     hosts,
-    containerdAddress: isForeignContainerd(options.args) ? config.containerdAddress : paths.containerdSocket,
+    containerdAddress: config.given.has('containerd') ? config.containerdAddress : paths.containerdSocket,
     async stop() {
       for (const part of parts.toReversed()) await part.stop();
       lock[Symbol.dispose]();
@@ -71,18 +71,11 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   };
 }
 
-const isForeignContainerd = (args: readonly string[]): boolean => args.some((arg) => /^--containerd(=|$)/.test(arg));
-
-function hostsOrDefault(config: DaemonConfig): readonly string[] {
-  const isDockerDefault = config.hosts.length === 1 && config.hosts[0] === 'unix:///var/run/docker.sock';
-  return isDockerDefault ? [defaultHost] : config.hosts;
-}
-
 function engineParts(args: readonly string[], config: DaemonConfig, hosts: readonly string[]): Part[] {
   const paths = enginePaths(config.dataRoot, config.execRoot);
   const parts: Part[] = [];
-  const containerdAddress = isForeignContainerd(args) ? config.containerdAddress : paths.containerdSocket;
-  if (!isForeignContainerd(args)) {
+  const containerdAddress = config.given.has('containerd') ? config.containerdAddress : paths.containerdSocket;
+  if (!config.given.has('containerd')) {
     parts.push({
       name: 'containerd',
       program: programPath('boxship-containerd'),
@@ -103,22 +96,27 @@ function engineParts(args: readonly string[], config: DaemonConfig, hosts: reado
     args: [
       ...['--address', paths.networkSocket, '--root', paths.networkRoot, '--exec-root', paths.networkExecRoot],
       ...['--log-level', config.logLevel, '--instance', instanceOf(config.dataRoot)],
-      ...valuesOf(args, 'bip').flatMap((value) => ['--bip', value]),
-      ...valuesOf(args, 'mtu').flatMap((value) => ['--mtu', value]),
-      ...valuesOf(args, 'default-address-pool').flatMap((value) => ['--default-address-pool', value]),
+      ...flagOf('bip', config.bip),
+      ...flagOf('mtu', config.mtu),
+      ...flagOf('bridge', config.bridge),
+      ...config.defaultAddressPools.flatMap((value) => ['--default-address-pool', value]),
     ],
     readySocket: paths.networkSocket,
     stopSeconds: 10,
   });
-  const own = ['--containerd', containerdAddress, '--network-address', paths.networkSocket];
-  const given = args.some((arg) => /^(-H|--host)/.test(arg)) ? [] : hosts.flatMap((host) => ['--host', host]);
+  // what the user has set, as a flag or in the file, stays his: saying it twice is an error with dockerd too
+  const own = [
+    ...(config.given.has('host') ? [] : hosts.flatMap((host) => ['--host', host])),
+    ...(config.given.has('containerd') ? [] : ['--containerd', containerdAddress]),
+    ...['--network-address', paths.networkSocket, '--logger', paths.loggerProgram],
+  ];
   const socket = hosts.find((host) => host.startsWith('unix://'))?.slice('unix://'.length);
   if (socket === undefined)
     throw new BoxshipError('invalidArgument', 'the engine needs one -H unix://… to watch its daemon');
   parts.push({
     name: 'daemon',
     program: programPath('boxshipd'),
-    args: [...withoutFlag(args, 'containerd'), ...given, ...own, '--logger', paths.loggerProgram],
+    args: [...args, ...own],
     readySocket: socket,
     stopSeconds: config.shutdownTimeoutSeconds + 15,
   });
@@ -141,16 +139,4 @@ function writeLoggerProgram(path: string): void {
 /** Names the engine in the kernel, so that two engines of one machine never touch each other's links and rules. */
 const instanceOf = (dataRoot: string): string => createHash('sha256').update(dataRoot).digest('hex').slice(0, 8);
 
-function valuesOf(args: readonly string[], name: string): string[] {
-  return args.flatMap((arg, index) => {
-    if (arg.startsWith(`--${name}=`)) return [arg.slice(name.length + 3)];
-    const next = args[index + 1];
-    return arg === `--${name}` && next !== undefined ? [next] : [];
-  });
-}
-
-function withoutFlag(args: readonly string[], name: string): string[] {
-  return args.filter(
-    (arg, index) => !(arg === `--${name}` || arg.startsWith(`--${name}=`) || args[index - 1] === `--${name}`),
-  );
-}
+const flagOf = (name: string, value: string): string[] => (value === '' ? [] : [`--${name}`, value]);

@@ -1,5 +1,6 @@
 /** The supervisor: its own death, parts that die again and again, engines side by side. */
 
+import { writeFileSync } from 'node:fs';
 import { poll } from '@boxship/base';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
@@ -77,5 +78,26 @@ describe('two engines', () => {
       );
     await engines[0].mustDocker(['rm', '-f', 'same']);
     expect(await engines[1].mustDocker(['exec', 'same', 'echo', 'alive'])).toBe('alive\n');
+  });
+});
+
+describe('settings in daemon.json', () => {
+  it('have the same meaning as flags, for every part', async () => {
+    await using host = new SandboxHost();
+    const settings = host.path('daemon.json');
+    writeFileSync(
+      settings,
+      JSON.stringify({ bip: '10.88.7.1/24', labels: ['a=b'], 'log-opts': { 'max-size': '1000000' } }),
+    );
+    const engine = await startEngineUnderTest(host, { args: ['--config-file', settings] });
+    await importBusybox(host, engine);
+    expect(await engine.mustDocker(['network', 'inspect', '-f', '{{(index .IPAM.Config 0).Gateway}}', 'bridge'])).toBe(
+      '10.88.7.1\n',
+    );
+    expect(await engine.mustDocker(['info', '-f', '{{.Labels}}'])).toBe('[a=b]\n');
+    expect(await engine.mustDocker(['run', '--rm', 'busybox', 'ip', 'route'])).toContain('default via 10.88.7.1');
+    await expect(
+      startEngineUnderTest(host, { name: 'twice', args: ['--config-file', settings, '--label', 'c=d'] }),
+    ).rejects.toThrow('specified both as a flag and in the configuration file');
   });
 });

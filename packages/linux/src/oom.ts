@@ -14,6 +14,8 @@ const inotifyInit = declare('int inotify_init1(int flags)');
 const inotifyAdd = declare('int inotify_add_watch(int fd, const char *path, uint32_t mask)');
 const CLOEXEC_NONBLOCK = 0o2004000;
 const IN_MODIFY = 2;
+// the kernel notifies before it kills and counts (mm/memcontrol-v1.c: mem_cgroup_oom_notify)
+const secondLooksMs = [5, 50, 500];
 
 function eventFile(paths: CgroupPaths): string | undefined {
   if (paths.version === 2) return paths.unified === undefined ? undefined : `${paths.unified}/memory.events`;
@@ -39,19 +41,32 @@ export function watchOom(paths: CgroupPaths, onKill: (count: number) => void): D
   const arm = () =>
     poller.arm(fd, 'read', () => {
       readNow(fd, buffer);
-      const count = oomKillCount(paths);
-      // version 1 also wakes when the cgroup is removed, version 2 for every other counter of the file
-      if (count > last) {
-        last = count;
-        onKill(count);
-      }
+      if (!look() && isOpen) lookAgain(secondLooksMs);
       if (isOpen) arm();
     });
+  // version 1 also wakes when the cgroup is removed, version 2 for every other counter of the file
+  const look = (): boolean => {
+    const count = oomKillCount(paths);
+    if (count <= last) return false;
+    last = count;
+    onKill(count);
+    return true;
+  };
+  let timer: NodeJS.Timeout | undefined;
+  const lookAgain = ([delayMs, ...rest]: readonly number[]): void => {
+    if (delayMs === undefined) return;
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      if (isOpen && !look()) lookAgain(rest);
+    }, delayMs);
+    timer.unref();
+  };
   arm();
   return {
     [Symbol.dispose]() {
       if (!isOpen) return;
       isOpen = false;
+      clearTimeout(timer);
       poller.remove(fd);
       closeSync(fd);
     },

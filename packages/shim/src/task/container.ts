@@ -1,7 +1,7 @@
 /** One container under supervision: its record, its processes, its cgroups. */
 import { join } from 'node:path';
 import { BoxshipError, type Logger } from '@boxship/base';
-import { type CgroupPaths, cgroupsOf } from '@boxship/linux';
+import { type CgroupPaths, cgroupsOf, isProcessAlive, processDirectory } from '@boxship/linux';
 import { Runc } from '@boxship/runc-wrapper';
 import type { StdioContext } from '../io/process-stdio.ts';
 import { ManagedProcess } from './process.ts';
@@ -48,7 +48,12 @@ export class Container {
   /** The cgroups of the init, remembered so that they can be read after its end. */
   get cgroups(): CgroupPaths | undefined {
     // before the start runc's init may still be on its way into its cgroups
-    this.#cgroups ??= this.init.pid > 0 ? cgroupsOf(this.init.pid) : undefined;
+    if (this.#cgroups === undefined && this.init.pid > 0) {
+      const cgroups = cgroupsOf(this.init.pid);
+      // asked afterwards: what was read was this process's, and not of one that has ended or has taken its pid
+      const isOwn = isProcessAlive(this.init.pid, this.init.record.startTicks);
+      if (isOwn && cgroups !== undefined && !holdsThisProcess(cgroups)) this.#cgroups = cgroups;
+    }
     return this.#cgroups;
   }
 
@@ -84,4 +89,16 @@ export class Container {
       log: this.log.child({ process: name }),
     };
   }
+}
+
+/**
+ * An init that has ended but is not reaped yet shows the root of every hierarchy (cgroup version 1): to kill "the
+ * container's processes" there would kill the whole host. No container is in a cgroup that holds its shim.
+ */
+function holdsThisProcess(cgroups: CgroupPaths): boolean {
+  const directory = processDirectory(cgroups);
+  const own = cgroupsOf(process.pid);
+  const ownDirectory = own === undefined ? undefined : processDirectory(own);
+  if (directory === undefined || ownDirectory === undefined) return true;
+  return `${ownDirectory}/`.startsWith(directory.endsWith('/') ? directory : `${directory}/`);
 }

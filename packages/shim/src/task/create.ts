@@ -66,6 +66,7 @@ async function createInRuntime(group: Group, container: Container, imagePath: st
     );
     await failPoint('start.runc-created');
     superviseProcess(group, container, init);
+    void container.cgroups; // read while the init waits for its start: one that ends at once could not be asked any more
     init.record.phase = 'created';
     init.record.runtimePid = 0;
     container.save();
