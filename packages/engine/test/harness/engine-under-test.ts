@@ -28,7 +28,13 @@ export const dockerProgram = existsSync('/usr/local/bin/docker') ? '/usr/local/b
 
 export async function startEngineUnderTest(
   host: SandboxHost,
-  options: { args?: readonly string[]; name?: string; env?: Readonly<Record<string, string>> } = {},
+  options: {
+    args?: readonly string[];
+    name?: string;
+    env?: Readonly<Record<string, string>>;
+    /** The Node that the engine and all its parts run on; default ours. */
+    node?: string;
+  } = {},
 ): Promise<EngineUnderTest> {
   const name = options.name ?? 'engine';
   const socket = host.path(`${name}.sock`);
@@ -52,7 +58,7 @@ export async function startEngineUnderTest(
   const earlier = existsSync(host.path(`${name}.log`)) ? host.logOf(name).length : 0;
   const child = host.start(
     name,
-    process.execPath,
+    options.node ?? process.execPath,
     ['--no-warnings', programPath('boxship-engine'), ...args],
     options.env ?? {},
   );
