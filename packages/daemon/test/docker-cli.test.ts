@@ -129,6 +129,49 @@ describe.skipIf(reason !== undefined)('docker CLI', () => {
     expect(stdout).toMatch(/^\S+\.\d{9}Z end$/);
   });
 
+  it('rotates logs and reads all of what is kept', async () => {
+    const { docker } = engine;
+    const script = 'i=0; while [ $i -lt 400 ]; do echo "line $i of a log that is rotated"; i=$((i+1)); done';
+    await docker(
+      'run',
+      '--name',
+      'rotate',
+      ...none,
+      '--log-opt',
+      'max-size=10k',
+      '--log-opt',
+      'max-file=3',
+      'busybox',
+      'sh',
+      '-c',
+      script,
+    );
+    const kept = (await docker('logs', 'rotate')).stdout.trim().split('\n');
+    expect(kept.at(-1)).toBe('line 399 of a log that is rotated');
+    const first = Number(/\d+/.exec(kept[0] ?? '')?.[0]);
+    expect(first).toBeGreaterThan(0);
+    expect(kept.length).toBe(400 - first);
+    expect((await docker('logs', '--tail', '150', 'rotate')).stdout.trim().split('\n').length).toBe(150);
+  });
+
+  it('binds files and shares namespaces', async () => {
+    const { docker, directory } = engine;
+    const file = join(directory, 'bound');
+    writeFileSync(file, 'content');
+    expect((await run('-v', `${file}:/x`, 'busybox', 'cat', '/x')).stdout).toBe('content');
+    await docker('run', '-d', '--name', 'base', ...none, '--ipc', 'shareable', 'busybox', 'sleep', '1000');
+    expect((await run('--pid', 'container:base', 'busybox', 'ps')).stdout).toContain('sleep 1000');
+    await docker('exec', 'base', 'sh', '-c', 'echo shared > /dev/shm/f');
+    expect((await run('--ipc', 'container:base', 'busybox', 'cat', '/dev/shm/f')).stdout).toBe('shared\n');
+    await docker('run', '-d', '--name', 'alone', ...none, 'busybox', 'sleep', '1000');
+    expect((await run('--ipc', 'container:alone', 'busybox', 'true')).stderr).toContain(
+      'non-shareable IPC (hint: use IpcMode:shareable for the donor container)',
+    );
+    await docker('rm', '-f', 'alone');
+    expect((await run('--ipc', 'host', '--uts', 'host', 'busybox', 'ls', '-d', '/dev/shm')).stdout).toBe('/dev/shm\n');
+    expect((await docker('inspect', '-f', '{{.State.Status}}', 'base')).stdout).toBe('running\n');
+  });
+
   it('execs, pauses, restarts, renames, stops and removes', async () => {
     const { docker } = engine;
     await docker(

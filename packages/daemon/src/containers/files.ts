@@ -3,6 +3,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } 
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from '@boxship/base';
+import { isMountPoint, mount, unmount } from '@boxship/linux';
 import type { DaemonConfig } from '../config.ts';
 import type { ContainerRecord } from './model.ts';
 
@@ -13,6 +14,8 @@ export interface ContainerFiles {
   readonly resolvConf: string;
   readonly attachSocket: string;
   readonly stdin: string;
+  /** Where the shared memory of a container with shareable IPC is mounted. */
+  readonly shm: string;
 }
 
 export function containerFiles(config: DaemonConfig, id: string): ContainerFiles {
@@ -26,6 +29,7 @@ export function containerFiles(config: DaemonConfig, id: string): ContainerFiles
     // a socket path has at most 107 bytes, so the short id names it
     attachSocket: join(run, `${id.slice(0, 12)}.sock`),
     stdin: join(run, `${id.slice(0, 12)}.stdin`),
+    shm: join(directory, 'mounts/shm'),
   };
 }
 
@@ -45,10 +49,20 @@ export function writeIdentityFiles(config: DaemonConfig, record: ContainerRecord
   for (const path of [files.hostname, files.hosts, files.resolvConf]) chmodSync(path, 0o644); // whatever the umask
 }
 
+/** Shared memory that other containers may join: the host mounts it, because a mount of a container cannot be bound. */
+export function mountSharedMemory(config: DaemonConfig, record: ContainerRecord): void {
+  const { shm } = containerFiles(config, record.id);
+  mkdirSync(shm, { recursive: true, mode: 0o700 });
+  if (isMountPoint(shm)) return;
+  const options = ['nosuid', 'noexec', 'nodev', 'mode=1777', `size=${record.hostConfig.ShmSize}`];
+  mount({ type: 'tmpfs', source: 'shm', target: shm, options });
+}
+
 /** Removes what lives as long as a run. */
 export function removeRunFiles(config: DaemonConfig, id: string): void {
   const files = containerFiles(config, id);
   for (const path of [files.stdin, files.attachSocket]) rmSync(path, { force: true });
+  unmount(files.shm, { isLazy: true }); // false where none is mounted
 }
 
 /** Removes the container's directory. Nobody waits for it: a start of the daemon removes what is left. */

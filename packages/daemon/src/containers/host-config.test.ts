@@ -67,6 +67,8 @@ describe('completeHostConfig', () => {
     [{ Sysctls: { 'kernel.core_pattern': 'x' } }, "sysctl 'kernel.core_pattern' is not whitelisted"],
     [{ ExtraHosts: ['a\n1.2.3.4 bank:1.1.1.1'] }, 'bad format for add-host'],
     [{ LogConfig: { Type: 'nosuch' } }, "no log driver named 'nosuch' is registered"],
+    [{ LogConfig: { Type: 'json-file', Config: { 'max-size': '0' } } }, 'max-size must be a positive number'],
+    [{ LogConfig: { Type: 'json-file', Config: { 'max-file': '0' } } }, 'max-file must be a positive number'],
     [{ PidMode: 'container:' }, 'invalid PID mode'],
     [{ SecurityOpt: ['nosuch=1'] }, 'invalid --security-opt'],
     [{ PortBindings: { '80/tcp': [{ HostPort: '99999' }] } }, 'invalid port specification: "99999"'],

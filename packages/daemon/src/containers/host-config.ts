@@ -3,6 +3,7 @@ import { BoxshipError } from '@boxship/base';
 import { apiAtLeast, type HostConfig, type HostConfigRequest } from '@boxship/engine-api';
 import type { DaemonConfig } from '../config.ts';
 import type { HostFacts } from '../system/host-facts.ts';
+import { checkLogOptions } from './log-uri.ts';
 import { checkPortBindings } from './ports.ts';
 import { checkLimits } from './resource-limits.ts';
 import { capabilitySets, normalizeCapabilities } from './spec/capabilities.ts';
@@ -125,6 +126,7 @@ function logConfig(request: HostConfigRequest, config: DaemonConfig): HostConfig
   const options = request.LogConfig?.Type
     ? request.LogConfig.Config
     : { ...config.logOptions, ...request.LogConfig?.Config };
+  checkLogOptions(options ?? {});
   return { Type: type, Config: { ...options } };
 }
 

@@ -2,19 +2,28 @@
  * Where a process's output goes, as containerd's logging URI: the shim runs (or is) the logger named there, which writes the
  * log file and offers the attach socket. The daemon itself is never in the path of the bytes.
  */
+import { BoxshipError, parseSize } from '@boxship/base';
 import type { DaemonConfig } from '../config.ts';
 import { containerFiles } from './files.ts';
 import type { ContainerRecord } from './model.ts';
+
+/** @throws invalidArgument for options of the log driver that cannot be */
+export function checkLogOptions(options: Readonly<Record<string, string>>): void {
+  const { 'max-size': maxSize, 'max-file': maxFile } = options;
+  if (maxSize !== undefined && maxSize !== '-1' && parseSize(maxSize) <= 0)
+    throw new BoxshipError('invalidArgument', `max-size must be a positive number: ${maxSize}`);
+  if (maxFile !== undefined && !/^[1-9]\d{0,4}$/.test(maxFile))
+    throw new BoxshipError('invalidArgument', `max-file must be a positive number: ${maxFile}`);
+}
 
 export function containerLogUri(config: DaemonConfig, record: ContainerRecord): string {
   const { Type: driver, Config: options } = record.hostConfig.LogConfig;
   const parameters = new URLSearchParams({ driver, attach: containerFiles(config, record.id).attachSocket });
   if (driver === 'json-file') {
     parameters.set('path', record.logPath);
-    for (const name of ['max-size', 'max-file'] as const) {
-      const value = options[name];
-      if (value !== undefined) parameters.set(name, value);
-    }
+    const { 'max-size': maxSize, 'max-file': maxFile } = options;
+    if (maxSize !== undefined && maxSize !== '-1') parameters.set('max-size', String(parseSize(maxSize)));
+    if (maxFile !== undefined) parameters.set('max-file', maxFile);
     const attributes = logAttributes(record, options);
     if (Object.keys(attributes).length > 0) parameters.set('labels', JSON.stringify(attributes));
   } else if (driver === 'local')

@@ -8,7 +8,7 @@ import { processStat } from '@boxship/linux';
 import { nowRfc3339 } from '../clock.ts';
 import type { Parts } from '../parts.ts';
 import { rollBackCreate } from './create.ts';
-import { containerFiles, sweepContainerDirectories } from './files.ts';
+import { containerFiles, removeRunFiles, sweepContainerDirectories } from './files.ts';
 import { startHealthMonitor } from './health.ts';
 import type { Container } from './model.ts';
 import { openProcessInput } from './process-input.ts';
@@ -50,6 +50,7 @@ async function restoreOne(parts: Parts, container: Container, task: Process | un
   if (record.state.Restarting) record.state = { ...record.state, Status: 'exited', Running: false, Restarting: false };
   if (!record.state.Running) {
     if (task !== undefined) await deleteTask(parts, container);
+    removeRunFiles(parts.config, container.id);
     if (record.hostConfig.AutoRemove && record.hasBeenStarted)
       await removeInTurn(parts, container, { removeVolumes: true });
     return;
@@ -86,6 +87,7 @@ async function finishStart(parts: Parts, container: Container, task: Process | u
   }
   await deleteTask(parts, container);
   await parts.network?.removeSandbox(container.id);
+  removeRunFiles(parts.config, container.id);
   record.sandbox = undefined;
   record.state = {
     ...record.state,

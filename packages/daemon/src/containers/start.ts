@@ -2,7 +2,7 @@
  * Starting a container. The network sandbox is made while the specification is put together; the task is created, waiting
  * attachments connect to its output, and only then the user's program runs. A failure undoes everything in reverse.
  */
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { BoxshipError, failPoint } from '@boxship/base';
 import { processStat } from '@boxship/linux';
@@ -10,7 +10,7 @@ import { nowRfc3339, zeroTime } from '../clock.ts';
 import { publishEndpointEvents } from '../networks/events.ts';
 import { sandboxSpec, usesSandbox } from '../networks/sandbox-spec.ts';
 import type { Parts } from '../parts.ts';
-import { type ContainerFiles, containerFiles, removeRunFiles, writeIdentityFiles } from './files.ts';
+import { type ContainerFiles, containerFiles, mountSharedMemory, removeRunFiles, writeIdentityFiles } from './files.ts';
 import { startHealthMonitor } from './health.ts';
 import { type Container, type ContainerRecord, eventAttributes, type SandboxRecord } from './model.ts';
 import { checkBindSource } from './mount-points.ts';
@@ -65,8 +65,8 @@ async function run(parts: Parts, container: Container): Promise<void> {
   sandboxing.catch(() => {}); // awaited below; if preparation fails first, that error is the one to report
   let sandbox: SandboxRecord | undefined;
   try {
-    prepareFiles(parts, container);
     undo.defer(() => removeRunFiles(parts.config, container.id));
+    prepareFiles(parts, container);
   } finally {
     sandbox = await sandboxing;
   }
@@ -135,9 +135,12 @@ function prepareFiles(parts: Parts, container: Container): void {
   const { record } = container;
   mkdirSync(join(parts.config.execRoot, 'attach'), { recursive: true, mode: 0o700 });
   writeIdentityFiles(parts.config, record);
+  if (record.hostConfig.IpcMode === 'shareable') mountSharedMemory(parts.config, record);
   for (const mount of record.mounts) {
     checkBindSource(mount);
-    if (mount.type === 'bind' && mount.mayCreateSource === true) mkdirSync(mount.source, { recursive: true });
+    // what is there stays what it is: a file, a socket, a directory
+    if (mount.type === 'bind' && mount.mayCreateSource === true && !existsSync(mount.source))
+      mkdirSync(mount.source, { recursive: true, mode: 0o755 });
     if (mount.type === 'volume' && mount.name !== undefined) parts.volumes.prepare(parts.volumes.get(mount.name));
   }
 }
@@ -156,7 +159,7 @@ function specOf(parts: Parts, container: Container, sandbox: SandboxRecord | und
       group: readRootFile(layers, '/etc/group') ?? '',
     },
     namespaces: { network: networkOf(record.hostConfig.NetworkMode, sandbox), pidOf: (name) => pidOf(parts, name) },
-    shmSource: shmOf(parts, record.hostConfig.IpcMode),
+    shmSource: shmOf(parts, record),
     seccompProfile: parts.config.seccompProfile === 'builtin' ? undefined : parts.config.seccompProfile,
   });
 }
@@ -180,11 +183,21 @@ function pidOf(parts: Parts, name: string): number {
   return record.state.Pid;
 }
 
-/** /dev/shm of the container whose IPC is joined: reached through its init's root. */
-function shmOf(parts: Parts, mode: string): string | undefined {
+/** The host's /dev/shm, the container's own where it can be shared, or that of the container whose IPC is joined. */
+function shmOf(parts: Parts, record: ContainerRecord): string | undefined {
+  const mode = record.hostConfig.IpcMode;
   if (mode === 'host') return '/dev/shm';
+  if (mode === 'shareable') return containerFiles(parts.config, record.id).shm;
   const other = containerOfMode(mode);
-  return other === undefined ? undefined : `/proc/${pidOf(parts, other)}/root/dev/shm`;
+  if (other === undefined) return undefined;
+  const donor = parts.containers.get(other);
+  pidOf(parts, other);
+  if (donor.record.hostConfig.IpcMode !== 'shareable')
+    throw new BoxshipError(
+      'invalidArgument',
+      `cannot join IPC of container ${donor.id}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)`,
+    );
+  return containerFiles(parts.config, donor.id).shm;
 }
 
 async function failed(parts: Parts, container: Container, cause: unknown): Promise<BoxshipError> {

@@ -1,4 +1,5 @@
 /** The mounts of a container in the order the runtime makes them: kernel file systems, then the user's, then our files. */
+import { existsSync } from 'node:fs';
 import { posix } from 'node:path';
 import type { RuntimeMount } from '@boxship/oci';
 import type { ContainerFiles } from '../files.ts';
@@ -52,7 +53,7 @@ export function planMounts(context: MountContext): RuntimeMount[] {
   const base = kernelMounts(hostConfig.Privileged, context.isCgroupWritable);
   base.push(sharedMemory(context));
   const planned = base.filter((mount) => !destinations.has(mount.destination) || mount.destination === '/proc');
-  if (hostConfig.IpcMode === 'host' && !destinations.has('/dev/mqueue'))
+  if (hostConfig.IpcMode === 'host' && !destinations.has('/dev/mqueue') && existsSync('/dev/mqueue'))
     replace(planned, bind('/dev/mqueue', '/dev/mqueue', ['rbind', 'nosuid', 'noexec', 'nodev']));
   if (hostConfig.PidMode === 'host' && hostConfig.Privileged)
     replace(planned, {
