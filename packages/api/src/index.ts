@@ -3,6 +3,12 @@
  * `tasks.TasksClient`, `tasks.TasksService`, `tasks.CreateTaskRequest` …
  */
 
+export {
+  type ContainerdHandlers,
+  type ContainerdServices,
+  containerdClients,
+  serveEach,
+} from './containerd-services.ts';
 export * as network from './gen/boxship/network/v1/network.ts';
 export * as eventTypes from './gen/containerd/events/events.ts';
 export * as runcOptions from './gen/containerd/runc/v1/options.ts';

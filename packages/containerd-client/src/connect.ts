@@ -6,43 +6,9 @@
  * const { version } = await client.version.version();
  * for await (const event of client.events.subscribe({ filters: ['topic~="^/tasks/"'] })) console.log(event.topic);
  */
-import {
-  containers,
-  content,
-  diff,
-  events,
-  health,
-  images,
-  introspection,
-  leases,
-  namespaces,
-  type ServiceClient,
-  snapshots,
-  streaming,
-  tasks,
-  transfer,
-  version,
-} from '@boxship/api';
+import { type ContainerdServices, containerdClients } from '@boxship/api';
 import { type ChannelOptions, Client, credentials } from '@grpc/grpc-js';
 import { serviceClient } from './service-client.ts';
-
-/** The services of a containerd, each with promises; the same shape for a remote and an in-process server. */
-export interface ContainerdServices {
-  readonly containers: ServiceClient<typeof containers.ContainersService>;
-  readonly content: ServiceClient<typeof content.ContentService>;
-  readonly diff: ServiceClient<typeof diff.DiffService>;
-  readonly events: ServiceClient<typeof events.EventsService>;
-  readonly health: ServiceClient<typeof health.HealthService>;
-  readonly images: ServiceClient<typeof images.ImagesService>;
-  readonly introspection: ServiceClient<typeof introspection.IntrospectionService>;
-  readonly leases: ServiceClient<typeof leases.LeasesService>;
-  readonly namespaces: ServiceClient<typeof namespaces.NamespacesService>;
-  readonly snapshots: ServiceClient<typeof snapshots.SnapshotsService>;
-  readonly streaming: ServiceClient<typeof streaming.StreamingService>;
-  readonly tasks: ServiceClient<typeof tasks.TasksService>;
-  readonly transfer: ServiceClient<typeof transfer.TransferService>;
-  readonly version: ServiceClient<typeof version.VersionService>;
-}
 
 export interface ContainerdClient extends ContainerdServices, AsyncDisposable {
   readonly namespace: string;
@@ -69,24 +35,10 @@ const channelOptions: ChannelOptions = {
 export function connect(address: string, options: ConnectOptions): ContainerdClient {
   const target = address.startsWith('unix:') ? address : `unix://${address}`;
   const grpc = new Client(target, credentials.createInsecure(), channelOptions);
-  const of = <Service extends object>(service: Service): ServiceClient<Service> =>
-    serviceClient(grpc, service, { namespace: options.namespace, timeoutMs: options.timeoutMs ?? 60_000 });
+  const callOptions = { namespace: options.namespace, timeoutMs: options.timeoutMs ?? 60_000 };
   return {
     namespace: options.namespace,
-    containers: of(containers.ContainersService),
-    content: of(content.ContentService),
-    diff: of(diff.DiffService),
-    events: of(events.EventsService),
-    health: of(health.HealthService),
-    images: of(images.ImagesService),
-    introspection: of(introspection.IntrospectionService),
-    leases: of(leases.LeasesService),
-    namespaces: of(namespaces.NamespacesService),
-    snapshots: of(snapshots.SnapshotsService),
-    streaming: of(streaming.StreamingService),
-    tasks: of(tasks.TasksService),
-    transfer: of(transfer.TransferService),
-    version: of(version.VersionService),
+    ...containerdClients((service) => serviceClient(grpc, service, callOptions)),
     [Symbol.asyncDispose]: async () => grpc.close(),
   };
 }

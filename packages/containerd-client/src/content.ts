@@ -1,4 +1,6 @@
 /** The content store of a remote containerd, behind the image store's contract. */
+
+import type { ContainerdServices } from '@boxship/api';
 import { type Duplex, content as wire } from '@boxship/api';
 import { BoxshipError, type FilterPredicate } from '@boxship/base';
 import {
@@ -16,7 +18,6 @@ import {
   type WriterOptions,
 } from '@boxship/image-store';
 import { type Digest, Digester, parseDigest } from '@boxship/oci';
-import type { ContainerdServices } from './connect.ts';
 import { fromWireTime, isMatch, labelMask } from './convert.ts';
 
 // a message holds 16 MiB; one MiB keeps both ends busy without holding much

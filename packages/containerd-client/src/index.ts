@@ -1,5 +1,5 @@
-export type { CallOptions, Duplex, ServiceClient } from '@boxship/api';
-export { type ConnectOptions, type ContainerdClient, type ContainerdServices, connect } from './connect.ts';
+export type { CallOptions, ContainerdServices, Duplex, ServiceClient } from '@boxship/api';
+export { type ConnectOptions, type ContainerdClient, connect } from './connect.ts';
 export { remoteContentStore } from './content.ts';
 export { remoteSnapshotter } from './snapshots.ts';
 export {

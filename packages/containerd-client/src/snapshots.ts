@@ -1,6 +1,6 @@
 /** One snapshotter of a remote containerd, behind the image store's contract. */
 
-import type { CallOptions } from '@boxship/api';
+import type { CallOptions, ContainerdServices } from '@boxship/api';
 import { snapshots as wire } from '@boxship/api';
 import { BoxshipError, type FilterPredicate } from '@boxship/base';
 import {
@@ -10,7 +10,6 @@ import {
   type Snapshotter,
   snapshotFields,
 } from '@boxship/image-store';
-import type { ContainerdServices } from './connect.ts';
 import { fromWireMount, fromWireTime, isMatch, labelMask } from './convert.ts';
 
 export function remoteSnapshotter(services: Pick<ContainerdServices, 'snapshots'>, snapshotter: string): Snapshotter {

@@ -2,6 +2,8 @@
  * Everything that pull, unpack and commit need of a remote containerd, behind the image store's contracts: the same code
  * runs in containerd over its own stores and elsewhere over these.
  */
+
+import type { ContainerdServices } from '@boxship/api';
 import { nowTimestamp, type images as wire } from '@boxship/api';
 import { BoxshipError } from '@boxship/base';
 import {
@@ -16,7 +18,6 @@ import {
   type NewImage,
   type Snapshotter,
 } from '@boxship/image-store';
-import type { ContainerdServices } from './connect.ts';
 import { remoteContentStore } from './content.ts';
 import { fromWireDescriptor, fromWireTime, isMatch, toWireDescriptor, toWireMount } from './convert.ts';
 import { remoteSnapshotter } from './snapshots.ts';

@@ -1,8 +1,9 @@
 /** Pull by the server's Transfer service, with the progress and credentials that a local pull has. */
+
+import type { ContainerdServices } from '@boxship/api';
 import { type Any, Any as AnyMessage, decodeAny, encodeAny, streaming, transferTypes as types } from '@boxship/api';
 import type { LayerState, PullEvent, RegistryCredentials } from '@boxship/image-store';
 import { parseDigest } from '@boxship/oci';
-import type { ContainerdServices } from './connect.ts';
 import { fromWireDescriptor } from './convert.ts';
 
 export interface TransferPullOptions {

@@ -11,22 +11,13 @@ import { randomUUID } from 'node:crypto';
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
+  type ContainerdHandlers,
+  type ContainerdServices,
+  containerdClients,
   containers,
-  content,
-  diff,
-  events,
   eventTypes,
-  health,
   images,
-  introspection,
   leases,
-  namespaces,
-  type ServiceClient,
-  snapshots,
-  streaming,
-  tasks,
-  transfer,
-  version,
 } from '@boxship/api';
 import { type Logger, silentLogger, writeFileAtomicSync } from '@boxship/base';
 import {
@@ -84,9 +75,6 @@ export interface ContainerdOptions {
   readonly log?: Logger;
 }
 
-/** Every service, as plain handlers. */
-export type ContainerdHandlers = ReturnType<typeof makeHandlers>;
-
 export class Containerd implements AsyncDisposable {
   readonly events: EventExchange;
   readonly handlers: ContainerdHandlers;
@@ -124,23 +112,9 @@ export class Containerd implements AsyncDisposable {
 
   /** The services for a caller in this process, acting in `namespace`. */
   client(namespace: string): LocalContainerd {
-    const { handlers } = this;
     return {
       namespace,
-      containers: localClient(containers.ContainersService, handlers.containers, namespace),
-      content: localClient(content.ContentService, handlers.content, namespace),
-      diff: localClient(diff.DiffService, handlers.diff, namespace),
-      events: localClient(events.EventsService, handlers.events, namespace),
-      health: localClient(health.HealthService, handlers.health, namespace),
-      images: localClient(images.ImagesService, handlers.images, namespace),
-      introspection: localClient(introspection.IntrospectionService, handlers.introspection, namespace),
-      leases: localClient(leases.LeasesService, handlers.leases, namespace),
-      namespaces: localClient(namespaces.NamespacesService, handlers.namespaces, namespace),
-      snapshots: localClient(snapshots.SnapshotsService, handlers.snapshots, namespace),
-      streaming: localClient(streaming.StreamingService, handlers.streaming, namespace),
-      tasks: localClient(tasks.TasksService, handlers.tasks, namespace),
-      transfer: localClient(transfer.TransferService, handlers.transfer, namespace),
-      version: localClient(version.VersionService, handlers.version, namespace),
+      ...containerdClients((service, name) => localClient(service, this.handlers[name], namespace)),
     };
   }
 
@@ -150,22 +124,8 @@ export class Containerd implements AsyncDisposable {
   }
 }
 
-export interface LocalContainerd {
+export interface LocalContainerd extends ContainerdServices {
   readonly namespace: string;
-  readonly containers: ServiceClient<typeof containers.ContainersService>;
-  readonly content: ServiceClient<typeof content.ContentService>;
-  readonly diff: ServiceClient<typeof diff.DiffService>;
-  readonly events: ServiceClient<typeof events.EventsService>;
-  readonly health: ServiceClient<typeof health.HealthService>;
-  readonly images: ServiceClient<typeof images.ImagesService>;
-  readonly introspection: ServiceClient<typeof introspection.IntrospectionService>;
-  readonly leases: ServiceClient<typeof leases.LeasesService>;
-  readonly namespaces: ServiceClient<typeof namespaces.NamespacesService>;
-  readonly snapshots: ServiceClient<typeof snapshots.SnapshotsService>;
-  readonly streaming: ServiceClient<typeof streaming.StreamingService>;
-  readonly tasks: ServiceClient<typeof tasks.TasksService>;
-  readonly transfer: ServiceClient<typeof transfer.TransferService>;
-  readonly version: ServiceClient<typeof version.VersionService>;
 }
 
 type Parts = ReturnType<typeof openParts>;

@@ -1,22 +1,7 @@
 /** Serves the services of a {@link Containerd} over gRPC. */
 import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
-import {
-  containers,
-  content,
-  diff,
-  events,
-  health,
-  images,
-  introspection,
-  leases,
-  namespaces,
-  snapshots,
-  streaming,
-  tasks,
-  transfer,
-  version,
-} from '@boxship/api';
+import { serveEach } from '@boxship/api';
 import type { Logger } from '@boxship/base';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import type { Containerd } from './containerd.ts';
@@ -39,21 +24,7 @@ export async function serveContainerd(
     'grpc.max_receive_message_length': messageBytes,
     'grpc.max_send_message_length': messageBytes,
   });
-  const { handlers } = containerd;
-  serve(grpc, containers.ContainersService, handlers.containers);
-  serve(grpc, content.ContentService, handlers.content);
-  serve(grpc, diff.DiffService, handlers.diff);
-  serve(grpc, events.EventsService, handlers.events);
-  serve(grpc, health.HealthService, handlers.health);
-  serve(grpc, images.ImagesService, handlers.images);
-  serve(grpc, introspection.IntrospectionService, handlers.introspection);
-  serve(grpc, leases.LeasesService, handlers.leases);
-  serve(grpc, namespaces.NamespacesService, handlers.namespaces);
-  serve(grpc, snapshots.SnapshotsService, handlers.snapshots);
-  serve(grpc, streaming.StreamingService, handlers.streaming);
-  serve(grpc, tasks.TasksService, handlers.tasks);
-  serve(grpc, transfer.TransferService, handlers.transfer);
-  serve(grpc, version.VersionService, handlers.version);
+  serveEach(containerd.handlers, (service, handlers) => serve(grpc, service, handlers));
   rmSync(address, { force: true });
   await new Promise<void>((resolve, reject) => {
     grpc.bindAsync(`unix://${address}`, ServerCredentials.createInsecure(), (error) =>
