@@ -103,6 +103,18 @@ describe.skipIf(reason !== undefined)('recovery', () => {
     await expectNothingLeft();
   });
 
+  it('removes a --rm container whose start was cut off', async () => {
+    const { containers } = engine.client;
+    await engine.killDaemon();
+    await engine.startDaemon({ BOXSHIP_TEST: '1', BOXSHIP_FP: 'start.task-created=kill' });
+    await containers.create({ ...idle, HostConfig: { NetworkMode: 'none', AutoRemove: true } }, { name: 'cut' });
+    await expect(containers.start('cut')).rejects.toThrow();
+    await engine.daemonEnded();
+    await engine.startDaemon();
+    expect(await containers.list({ all: true })).toEqual([]);
+    await expectNothingLeft();
+  });
+
   it('removes --rm containers that ended while it was away', async () => {
     const { containers } = engine.client;
     await containers.create({ ...idle, HostConfig: { NetworkMode: 'none', AutoRemove: true } }, { name: 'auto' });

@@ -97,6 +97,8 @@ async function finishStart(parts: Parts, container: Container, task: Process | u
     Pid: 0,
   };
   parts.containers.save(container);
+  // as after any start that failed
+  if (record.hostConfig.AutoRemove) await removeInTurn(parts, container, { removeVolumes: true });
 }
 
 async function sandboxOf(parts: Parts, id: string) {
