@@ -19,6 +19,8 @@ export interface ServiceClientOptions {
   /** containerd namespace sent with each call; empty: none. */
   readonly namespace: string;
   readonly timeoutMs: number;
+  /** The lease of calls that name none. */
+  readonly lease?: string | undefined;
 }
 
 type AnyMethod = MethodDefinition<object, object>;
@@ -53,7 +55,8 @@ function callSetup(
   // waitForReady: while the server is being restarted a call waits for it, up to the deadline, instead of failing
   const metadata = new Metadata({ waitForReady: true });
   if (options.namespace !== '') metadata.set(namespaceHeader, options.namespace);
-  if (call.lease !== undefined) metadata.set(leaseHeader, call.lease);
+  const lease = call.lease ?? options.lease;
+  if (lease !== undefined) metadata.set(leaseHeader, lease);
   const traceparent = currentTraceparent();
   if (traceparent !== undefined) metadata.set(traceHeader, traceparent);
   const timeoutMs = call.timeoutMs ?? options.timeoutMs;

@@ -4,12 +4,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentLogger } from '@boxship/base';
 import { Containerd, serveContainerd } from '@boxship/containerd';
-import { connect, remoteContentStore, remoteSnapshotter } from '@boxship/containerd-client';
+import { type ContainerdClient, connect, remoteContentStore, remoteSnapshotter } from '@boxship/containerd-client';
 import { contentSuite } from '@boxship/image-store/testsuite/content';
 import { snapshotterSuite } from '@boxship/image-store/testsuite/snapshotter';
 import { afterAll, beforeAll } from 'vitest';
 import { startContainerd } from './harness/peers.ts';
 import { SandboxHost } from './harness/sandbox-host.ts';
+
+/** A client whose lease keeps what the suites make from garbage collection: no image refers to it. */
+async function connectLeased(address: string, namespace: string): Promise<ContainerdClient> {
+  const client = connect(address, { namespace, lease: 'suite' });
+  await client.leases.create({ id: 'suite' });
+  return client;
+}
 
 /** A server of ours on empty roots, and a client of it. */
 async function serveOwn() {
@@ -20,7 +27,7 @@ async function serveOwn() {
   const options = { root: join(directory, 'root'), state: join(directory, 'state'), address, shim: '/none' };
   const containerd = own.use(await Containerd.open(options));
   own.use(await serveContainerd(containerd, { address, log: silentLogger }));
-  const client = own.use(connect(address, { namespace: 'suite' }));
+  const client = own.use(await connectLeased(address, 'suite'));
   const resources = own.move();
   return { client, close: () => resources.disposeAsync() };
 }
@@ -47,7 +54,7 @@ afterAll(async () => {
 
 // a namespace of its own is an empty snapshotter of a server that is used
 snapshotterSuite('overlayfs of containerd 1.6 over gRPC', async () => {
-  const client = connect(foreign, { namespace: `suite${++count}` });
+  const client = await connectLeased(foreign, `suite${++count}`);
   return {
     snapshotter: remoteSnapshotter(client, 'overlayfs'),
     close: async () => await client[Symbol.asyncDispose](),
