@@ -75,6 +75,8 @@ describe('parseDaemonConfig', () => {
     [{}, ['-H', 'http://x'], 'invalid host "http://x"'],
     [{}, ['--default-runtime', 'x'], "specified default runtime 'x' does not exist"],
     [{}, ['--log-level', 'loud'], 'invalid log level: loud'],
+    [{}, ['--shutdown-timeout', 'soon'], 'invalid shutdown-timeout "soon"'],
+    [{ 'default-shm-size': 'much' }, [], "invalid size: 'much'"],
   ])('refuses %j %j', (content, flags, text) => {
     expect(() => parse(content, ...flags)).toThrow(text);
   });

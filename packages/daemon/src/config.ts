@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { BoxshipError, type LogLevel } from '@boxship/base';
+import { BoxshipError, type LogLevel, parseSize } from '@boxship/base';
 import { fileKeys, flag, withoutMeaning } from './flags.ts';
 
 export interface TlsConfig {
@@ -242,7 +242,7 @@ function build(settings: Settings, defaults: { readonly loggerPath: string }): D
     dnsOptions: list(settings['dns-opt']),
     dnsSearch: list(settings['dns-search']),
     labels: list(settings['label']),
-    defaultShmSize: Number(settings['default-shm-size'] ?? 64 * 1024 * 1024),
+    defaultShmSize: parseSize(String(settings['default-shm-size'] ?? '64m')),
     defaultUlimits: ulimitsOf(settings['default-ulimit']),
     cgroupParent: text(settings['cgroup-parent'], ''),
     initPath: text(settings['init-path'], ''),
@@ -253,7 +253,7 @@ function build(settings: Settings, defaults: { readonly loggerPath: string }): D
     isDebug: yes(settings['debug']),
     logLevel,
     group: text(settings['group'], 'docker'),
-    shutdownTimeoutSeconds: Number(settings['shutdown-timeout'] ?? 15),
+    shutdownTimeoutSeconds: seconds(settings['shutdown-timeout'] ?? 15),
     tls,
     bip: text(settings['bip'], ''),
     bridge: text(settings['bridge'], ''),
@@ -262,4 +262,11 @@ function build(settings: Settings, defaults: { readonly loggerPath: string }): D
     given: new Set(Object.keys(settings)),
     warnings,
   });
+}
+
+function seconds(value: unknown): number {
+  const number = Number(value);
+  if (!Number.isInteger(number))
+    throw new BoxshipError('invalidArgument', `invalid shutdown-timeout "${String(value)}": use whole seconds`);
+  return number;
 }

@@ -80,10 +80,21 @@ export const withoutMeaning = new Set([
   'max-concurrent-uploads',
   'oom-score-adjust',
   'selinux-enabled',
-  'userland-proxy-path',
   'metrics-addr',
   'raw-logs',
   'rootless',
+  // the network service has its own mind about these
+  'fixed-cidr',
+  'default-gateway',
+  'iptables',
+  'ip6tables',
+  'ip-forward',
+  'ip-masq',
+  'icc',
+  'ip',
+  'ipv6',
+  'userland-proxy',
+  'userland-proxy-path',
 ]);
 
 /** daemon.json uses plurals for lists. */
