@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { closeSync, existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -198,6 +198,20 @@ describe('a container under the shim', () => {
     await h.task.delete({ id, execId: '' });
     // the orphans were ours: their zombies must go too
     await h.until(() => childrenOf(h.shimPid).every((pid) => processStat(pid)?.state !== 'Z'));
+  });
+
+  it('ends nobody else when such an init is gone at once', async () => {
+    const bystander = spawn('sleep', ['100'], { stdio: 'ignore' });
+    try {
+      for (let i = 0; i < 5; i++) {
+        const { id } = await h.run1(['true'], { spec: { isHostPid: true } });
+        await h.wait(id);
+        await h.task.delete({ id, execId: '' });
+      }
+      expect(bystander.signalCode).toBeNull();
+    } finally {
+      bystander.kill();
+    }
   });
 
   it('an exec whose grandchild holds its output is reported at once', async () => {
