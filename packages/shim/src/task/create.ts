@@ -9,7 +9,7 @@ import { ProcessStdio } from '../io/process-stdio.ts';
 import { Container } from './container.ts';
 import { superviseProcess } from './exit.ts';
 import type { Group } from './group.ts';
-import { type ContainerRecord, type RuntimeSettings, removeRecord } from './record.ts';
+import { type ContainerRecord, newProcess, type RuntimeSettings, removeRecord } from './record.ts';
 import { runtimeFailure } from './runtime-failure.ts';
 
 const DEFAULT_ROOT = '/run/containerd/runc';
@@ -119,22 +119,7 @@ function makeRecord(group: Group, request: shimTask.CreateTaskRequest, options: 
     runtime,
     rootfs: request.rootfs.map(({ type, source, options: mountOptions }) => ({ type, source, options: mountOptions })),
     hasOwnPidNamespace: pidNamespace !== undefined && (pidNamespace.path ?? '') === '',
-    processes: [
-      {
-        execId: '',
-        phase: 'creating',
-        pid: 0,
-        startTicks: 0,
-        runtimePid: 0,
-        stdio: {
-          stdin: request.stdin,
-          stdout: request.stdout,
-          stderr: request.stderr,
-          isTerminal: request.terminal,
-        },
-        isStdinClosed: false,
-      },
-    ],
+    processes: [newProcess('', request)],
   };
 }
 

@@ -5,6 +5,7 @@ import { BoxshipError, checkIdentifier, writeFileAtomicSync } from '@boxship/bas
 import type { RuntimeProcess } from '@boxship/oci';
 import type { Group } from './group.ts';
 import { ManagedProcess } from './process.ts';
+import { newProcess } from './record.ts';
 import { checkAllowed } from './state.ts';
 
 export async function addExec(group: Group, request: shimTask.ExecProcessRequest): Promise<void> {
@@ -13,20 +14,7 @@ export async function addExec(group: Group, request: shimTask.ExecProcessRequest
   if (container.execs.has(request.execId)) throw new BoxshipError('alreadyExists', `id ${request.execId}`);
   checkAllowed('exec', container.init.state);
   const spec = decodeProcess(request);
-  const exec = new ManagedProcess({
-    execId: request.execId,
-    phase: 'creating',
-    pid: 0,
-    startTicks: 0,
-    runtimePid: 0,
-    stdio: {
-      stdin: request.stdin,
-      stdout: request.stdout,
-      stderr: request.stderr,
-      isTerminal: request.terminal,
-    },
-    isStdinClosed: false,
-  });
+  const exec = new ManagedProcess(newProcess(request.execId, request));
   const path = join(container.bundle, `exec-${request.execId}.process.json`);
   writeFileAtomicSync(path, JSON.stringify(spec), { mode: 0o600, isDurable: false });
   container.execs.set(request.execId, exec);

@@ -25,6 +25,23 @@ export interface ProcessRecord {
   isStdinClosed: boolean;
 }
 
+/** The record of a process that Create or Exec asks for; `execId` is empty for the init. */
+export function newProcess(
+  execId: string,
+  request: { stdin: string; stdout: string; stderr: string; terminal: boolean },
+): ProcessRecord {
+  const { stdin, stdout, stderr, terminal } = request;
+  return {
+    execId,
+    phase: 'creating',
+    pid: 0,
+    startTicks: 0,
+    runtimePid: 0,
+    stdio: { stdin, stdout, stderr, isTerminal: terminal },
+    isStdinClosed: false,
+  };
+}
+
 export interface RuntimeSettings {
   readonly binary: string;
   /** Directory of the runtime's state for this namespace. */

@@ -4,16 +4,18 @@ import { layout } from '../../format/table.ts';
 import { flag } from '../../pflag/flags.ts';
 import { eachOperand } from '../each-operand.ts';
 
+const stopFlags = {
+  signal: flag.string({ short: 's', help: 'Signal to send to the container' }),
+  time: flag.int({ short: 't', help: 'Seconds to wait before killing the container' }),
+  timeout: flag.int({ help: 'Seconds to wait before killing the container', isHidden: true }),
+};
+
 const many = { min: 1, max: Number.POSITIVE_INFINITY };
 
 export const stop = defineCommand({
   usage: 'stop [OPTIONS] CONTAINER [CONTAINER...]',
   short: 'Stop one or more running containers',
-  flags: {
-    signal: flag.string({ short: 's', help: 'Signal to send to the container' }),
-    time: flag.int({ short: 't', help: 'Seconds to wait before killing the container' }),
-    timeout: flag.int({ help: 'Seconds to wait before killing the container', isHidden: true }),
-  },
+  flags: stopFlags,
   operands: many,
   run: (context, values, operands, given) =>
     eachOperand(context, operands, async (name) => {
@@ -25,11 +27,7 @@ export const stop = defineCommand({
 export const restart = defineCommand({
   usage: 'restart [OPTIONS] CONTAINER [CONTAINER...]',
   short: 'Restart one or more containers',
-  flags: {
-    signal: flag.string({ short: 's', help: 'Signal to send to the container' }),
-    time: flag.int({ short: 't', help: 'Seconds to wait before killing the container' }),
-    timeout: flag.int({ help: 'Seconds to wait before killing the container', isHidden: true }),
-  },
+  flags: stopFlags,
   operands: many,
   run: (context, values, operands, given) =>
     eachOperand(context, operands, async (name) => {

@@ -1,0 +1,120 @@
+/**
+ * What snapshotters over numbered directories share: metadata, usage, commit, removal and the recovery at the start. A driver
+ * says where a tree is, how one is made, and how it is mounted.
+ */
+import { measureTree } from '@boxship/archive';
+import { BoxshipError, type FilterPredicate, type Logger, silentLogger } from '@boxship/base';
+import { syncFilesystem } from '@boxship/linux';
+import { SnapshotDirectories } from './directories.ts';
+import { snapshotFields } from './fields.ts';
+import { SnapshotMetadata, type SnapshotRecord } from './metadata.ts';
+import type {
+  Mount,
+  SnapshotInfo,
+  SnapshotOptions,
+  Snapshotter,
+  SnapshotUpdate,
+  SnapshotUsage,
+} from './snapshotter.ts';
+
+export interface DirectorySnapshotterOptions {
+  readonly root: string;
+  readonly log?: Logger;
+  /** Put everything of a committed snapshot on the disk before it is called committed. Default true. */
+  readonly isDurable?: boolean;
+}
+
+/** A snapshot to be made; `parentIds` are the numbers of the committed ones below, nearest first. */
+export interface NewSnapshot {
+  readonly kind: 'active' | 'view';
+  readonly parentIds: readonly number[];
+}
+
+export abstract class DirectorySnapshotter implements Snapshotter {
+  protected readonly directories: SnapshotDirectories;
+  readonly #metadata: SnapshotMetadata;
+  readonly #isDurable: boolean;
+
+  constructor(options: DirectorySnapshotterOptions) {
+    const log = options.log ?? silentLogger;
+    this.#isDurable = options.isDurable ?? true;
+    this.directories = new SnapshotDirectories(options.root, log);
+    this.#metadata = new SnapshotMetadata(options.root, log);
+    this.directories.recover(this.#metadata);
+  }
+
+  /** The files of a snapshot. */
+  protected abstract tree(id: number): string;
+  /** Fills the empty directory that becomes the snapshot's. */
+  protected abstract fill(directory: string, snapshot: NewSnapshot): Promise<void>;
+  /** How a snapshot that is not committed is mounted. */
+  protected abstract mountsOf(record: SnapshotRecord): readonly Mount[];
+
+  async stat(key: string): Promise<SnapshotInfo> {
+    return this.#metadata.get(key).info;
+  }
+
+  async update(update: SnapshotUpdate): Promise<SnapshotInfo> {
+    return this.#metadata.update(update);
+  }
+
+  async usage(key: string): Promise<SnapshotUsage> {
+    const record = this.#metadata.get(key);
+    if (record.usage !== undefined) return record.usage;
+    const usage = await measureTree(this.tree(record.id));
+    // A committed tree does not change, so measuring it late gives what would have been measured then.
+    if (record.info.kind === 'committed') this.#metadata.recordUsage(record.id, usage);
+    return usage;
+  }
+
+  async mounts(key: string): Promise<readonly Mount[]> {
+    const record = this.#metadata.get(key);
+    if (record.info.kind === 'committed')
+      throw new BoxshipError('failedPrecondition', `snapshot ${key} is committed: it has no mounts`);
+    return this.mountsOf(record);
+  }
+
+  async prepare(key: string, parent: string, options: SnapshotOptions = {}): Promise<readonly Mount[]> {
+    return await this.#create('active', key, parent, options);
+  }
+
+  async view(key: string, parent: string, options: SnapshotOptions = {}): Promise<readonly Mount[]> {
+    return await this.#create('view', key, parent, options);
+  }
+
+  async commit(name: string, key: string, options: SnapshotOptions = {}): Promise<void> {
+    const { id, info } = this.#metadata.get(key);
+    if (info.kind === 'active' && this.#isDurable) await syncFilesystem(this.directories.path(id));
+    this.#metadata.commit(name, key, options);
+  }
+
+  async remove(key: string): Promise<void> {
+    this.directories.remove(this.#metadata.remove(key));
+  }
+
+  async *list(filter: FilterPredicate = () => true): AsyncGenerator<SnapshotInfo, void, undefined> {
+    for (const info of this.#metadata.infos()) if (filter(snapshotFields(info))) yield info;
+  }
+
+  async cleanup(): Promise<void> {
+    await this.directories.cleanup();
+  }
+
+  async close(): Promise<void> {
+    await this.directories.cleanup();
+    this.#metadata.close();
+  }
+
+  async #create(
+    kind: NewSnapshot['kind'],
+    key: string,
+    parent: string,
+    options: SnapshotOptions,
+  ): Promise<readonly Mount[]> {
+    const parentIds = this.#metadata.check(key, parent);
+    await using staged = this.directories.stage();
+    await this.fill(staged.path, { kind, parentIds });
+    await this.directories.sync();
+    return this.mountsOf(this.#metadata.create({ name: key, kind, parent, ...options }, (id) => staged.place(id)));
+  }
+}
