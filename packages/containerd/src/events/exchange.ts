@@ -1,29 +1,17 @@
-/** The event bus: publish, forward, subscribe. No history but that of the start; a slow reader delays nobody. */
+/** The event bus: publish, forward, subscribe. No history but that of a restart; a slow reader delays nobody. */
 import { type Any, type Envelope, encodeAny, nowTimestamp } from '@boxship/api';
 import { BoxshipError, Broadcast, parseFilters } from '@boxship/base';
 import { checkNamespace } from '../rpc.ts';
 import { eventLookup } from './event-lookup.ts';
+import { RestartHistory } from './restart-history.ts';
 
 interface Codec<T> {
   encode(message: T): { finish(): Uint8Array };
 }
 
-// how long after a start a client may take to come back
-const reconnectMs = 5_000;
-
 export class EventExchange {
   readonly #broadcast = new Broadcast<Envelope>();
-  /**
-   * Events of the first seconds. A client that was cut off by a restart subscribes again a moment after the first shims
-   * have delivered the exits of the meantime: without this it would never hear of them.
-   */
-  #early: Envelope[] | undefined = [];
-
-  constructor() {
-    setTimeout(() => {
-      this.#early = undefined;
-    }, reconnectMs).unref();
-  }
+  readonly #history = new RestartHistory();
 
   /** Publishes a message of ours under `topic`. */
   emit<T>(namespace: string, topic: string, name: string, codec: Codec<T>, event: T): void {
@@ -42,11 +30,14 @@ export class EventExchange {
     checkTopic(envelope.topic);
     if (envelope.timestamp === undefined)
       throw new BoxshipError('invalidArgument', 'timestamp must be set on forwarded event');
-    this.#early?.push(envelope);
+    this.#history.add(envelope);
     this.#broadcast.publish(envelope);
   }
 
-  /** Every envelope from now on that matches one of the filters. @throws unknown (containerd's kind here) for a bad filter */
+  /**
+   * Every envelope from now on that matches one of the filters, after what the client may have missed while containerd was
+   * away. @throws unknown (containerd's kind here) for a bad filter
+   */
   subscribe(filters: readonly string[], signal: AbortSignal): AsyncIterable<Envelope> {
     let matches: ReturnType<typeof parseFilters>;
     try {
@@ -58,10 +49,10 @@ export class EventExchange {
         { cause: error },
       );
     }
-    const early = [...(this.#early ?? [])];
+    const missed = this.#history.events();
     const all = this.#broadcast.subscribe(signal);
     return (async function* () {
-      for (const envelope of early) if (matches(eventLookup(envelope))) yield envelope;
+      for (const envelope of missed) if (matches(eventLookup(envelope))) yield envelope;
       for await (const envelope of all) if (matches(eventLookup(envelope))) yield envelope;
     })();
   }
