@@ -204,6 +204,7 @@ describe.skipIf(!hasRegistry || process.getuid?.() !== 0)('pull', () => {
       await work(proxy.host, proxy);
     };
     const isBlob = (path: string): boolean => path.includes('/blobs/');
+    const startOf = (range: string | undefined): number => Number(/^bytes=(\d+)-$/.exec(range ?? 'bytes=0-')?.[1]);
 
     it('goes on where a connection was cut', async () => {
       await through(
@@ -212,8 +213,18 @@ describe.skipIf(!hasRegistry || process.getuid?.() !== 0)('pull', () => {
         async (host, proxy) => {
           const { config } = await run(`${host}/multi:1`);
           expect(await show(chainIds(config.rootfs.diff_ids).at(-1) as Digest)).toMatchObject({ os: 'three' });
-          const ranges = proxy.seen.map(({ headers }) => headers.range).filter((range) => range !== undefined);
-          expect(ranges).toEqual(expect.arrayContaining(['bytes=400000-', 'bytes=800000-', 'bytes=1200000-']));
+          // bytes that were on their way when the connection was cut may be asked for again, but no more than those
+          const gets = proxy.seen.filter(({ method, path }) => method === 'GET' && isBlob(path));
+          for (const blob of new Set(gets.map(({ path }) => path))) {
+            const starts = gets.filter(({ path }) => path === blob).map(({ headers }) => startOf(headers.range));
+            for (const [index, start] of starts.entries()) {
+              if (index === 0) continue;
+              const step = start - (starts[index - 1] ?? 0);
+              expect(step).toBeLessThanOrEqual(400_000);
+              expect(step).toBeGreaterThan(300_000);
+            }
+          }
+          expect(gets.filter(({ headers }) => headers.range !== undefined).length).toBeGreaterThanOrEqual(3);
         },
       );
     });
