@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { BoxshipError, type LogLevel } from '@boxship/base';
+import type { ContainerdOptions } from './containerd.ts';
 
 export interface ContainerdConfig {
   /** Persistent data. */
@@ -88,6 +89,23 @@ export function parseConfig(args: readonly string[], defaults: { shim: string })
     insecureRegistries: list('insecure-registry'),
     registryMirrors: list('registry-mirror'),
   });
+}
+
+/** What the configuration says to a containerd, in whichever process it runs. */
+export function containerdOptions(config: ContainerdConfig): ContainerdOptions {
+  return {
+    root: config.root,
+    state: config.state,
+    address: config.address,
+    shim: config.shim,
+    warmNamespaces: config.warmNamespaces,
+    isDebug: config.logLevel === 'debug',
+    registries: {
+      insecureRegistries: config.insecureRegistries,
+      mirrors: config.registryMirrors,
+      ...(config.registryConfigDirectory === undefined ? {} : { certsDirectories: [config.registryConfigDirectory] }),
+    },
+  };
 }
 
 function readConfigFile(path: string): Record<string, string> {

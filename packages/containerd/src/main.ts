@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { BoxshipError, installShutdown, messageOf, recordSpans } from '@boxship/base';
 import { createLogger } from '@boxship/base/pino';
 import { tryLockFile } from '@boxship/linux';
-import { parseConfig, usage } from './config.ts';
+import { containerdOptions, parseConfig, usage } from './config.ts';
 import { Containerd } from './containerd.ts';
 import { serveContainerd } from './server.ts';
 import { containerdVersion } from './version.ts';
@@ -21,20 +21,7 @@ async function main(): Promise<void> {
   if (lock === undefined)
     throw new BoxshipError('conflict', `another containerd owns ${config.root}: stop it, or use another --root`);
   process.umask(0o022);
-  const containerd = await Containerd.open({
-    root: config.root,
-    state: config.state,
-    address: config.address,
-    shim: config.shim,
-    warmNamespaces: config.warmNamespaces,
-    isDebug: config.logLevel === 'debug',
-    registries: {
-      insecureRegistries: config.insecureRegistries,
-      mirrors: config.registryMirrors,
-      ...(config.registryConfigDirectory === undefined ? {} : { certsDirectories: [config.registryConfigDirectory] }),
-    },
-    log,
-  });
+  const containerd = await Containerd.open({ ...containerdOptions(config), log });
   const server = await serveContainerd(containerd, { address: config.address, log });
   installShutdown({
     log,

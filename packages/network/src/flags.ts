@@ -1,6 +1,7 @@
 /** The command line of `boxship-networkd`, parsed once into typed options. */
 import { parseArgs } from 'node:util';
 import { BoxshipError, type LogLevel } from '@boxship/base';
+import type { ControllerOptions } from './create-controller.ts';
 import type { DefaultAddressPool } from './ipam/pools.ts';
 
 export interface NetworkdFlags {
@@ -74,6 +75,21 @@ export function parseFlags(argv: readonly string[]): NetworkdFlags | undefined {
     defaultAddressPools: pools?.map(parsePool),
     logLevel,
     isPurge: values['purge'] === true,
+  };
+}
+
+/** What the flags say to a controller, in whichever process it runs. */
+export function controllerOptions(flags: NetworkdFlags): ControllerOptions {
+  return {
+    stateDir: flags.root,
+    runDir: flags.execRoot,
+    instanceId: flags.instance,
+    defaultBridge: {
+      ...(flags.bridge === undefined ? {} : { name: flags.bridge }),
+      ...(flags.bip === undefined ? {} : { bip: flags.bip }),
+      ...(flags.mtu === undefined ? {} : { mtu: flags.mtu }),
+    },
+    ...(flags.defaultAddressPools === undefined ? {} : { defaultAddressPools: flags.defaultAddressPools }),
   };
 }
 

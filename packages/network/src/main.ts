@@ -2,7 +2,7 @@
 import { installShutdown, messageOf, recordSpans } from '@boxship/base';
 import { createLogger } from '@boxship/base/pino';
 import { createController } from './create-controller.ts';
-import { parseFlags, usage } from './flags.ts';
+import { controllerOptions, parseFlags, usage } from './flags.ts';
 import { serveController } from './grpc-server.ts';
 
 async function main(): Promise<void> {
@@ -16,20 +16,7 @@ async function main(): Promise<void> {
   const resources = new AsyncDisposableStack();
   installShutdown({ log, budgetMs: 5000, stop: () => resources.disposeAsync() });
   const startedAt = performance.now();
-  const controller = resources.use(
-    await createController({
-      stateDir: flags.root,
-      runDir: flags.execRoot,
-      instanceId: flags.instance,
-      defaultBridge: {
-        ...(flags.bridge === undefined ? {} : { name: flags.bridge }),
-        ...(flags.bip === undefined ? {} : { bip: flags.bip }),
-        ...(flags.mtu === undefined ? {} : { mtu: flags.mtu }),
-      },
-      ...(flags.defaultAddressPools === undefined ? {} : { defaultAddressPools: flags.defaultAddressPools }),
-      log,
-    }),
-  );
+  const controller = resources.use(await createController({ ...controllerOptions(flags), log }));
   if (flags.isPurge) {
     await controller.purge();
     await resources.disposeAsync();
