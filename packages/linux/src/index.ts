@@ -45,7 +45,7 @@ export { isMountPoint, type MountInfo, mountsUnder, parseMountInfo, readMountInf
 export {
   createNetworkNamespace,
   isNamespaceFile,
-  nameOwnNetworkNamespace,
+  nameNetworkNamespace,
   removeNetworkNamespace,
   runInNetworkNamespace,
 } from './namespaces.ts';
@@ -60,6 +60,7 @@ export {
   type Link,
   type LinkChange,
   type LinkStatistics,
+  linkNameOf,
   listLinks,
   newBridge,
   newVeth,
@@ -81,6 +82,7 @@ export {
 } from './nftables/batch.ts';
 export * as nftExpression from './nftables/expressions.ts';
 export { type NftChain, type NftRule, NftSocket } from './nftables/socket.ts';
+export { type NftChanges, NftWatch } from './nftables/watch.ts';
 export { oomKillCount, watchOom } from './oom.ts';
 export { O_CLOEXEC, O_PATH, openInRoot, resolveFlags } from './open-in-root.ts';
 export { cString, type Path, showPath } from './path-bytes.ts';

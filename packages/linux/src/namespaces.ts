@@ -92,11 +92,11 @@ export function createNetworkNamespace<T>(path: string, work: () => T): T {
   }
 }
 
-/** Names the network namespace of this thread `path` (a bind mount of it). */
-export function nameOwnNetworkNamespace(path: string): void {
+/** Names a network namespace `path` (a bind mount of it): by default that of this thread, else `/proc/<pid>/ns/net`. */
+export function nameNetworkNamespace(path: string, source = ownNamespace): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o711 });
   closeSync(openSync(path, 'wx', 0o444));
-  if (bindMount(ownNamespace, path, 'none', MS_BIND, null) === 0) return;
+  if (bindMount(source, path, 'none', MS_BIND, null) === 0) return;
   const error = systemError('mount', lastErrno(), path);
   unlinkSync(path);
   throw error;

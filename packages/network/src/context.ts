@@ -6,6 +6,7 @@ import type { Firewall } from './firewall/firewall.ts';
 import type { AddressAllocator } from './ipam/addresses.ts';
 import type { DefaultAddressPool } from './ipam/pools.ts';
 import type { PortPublisher } from './ports/publisher.ts';
+import type { NamespaceNames } from './repair/namespace-names.ts';
 import type { State } from './state.ts';
 import type { Store } from './store/store.ts';
 
@@ -24,6 +25,7 @@ export interface Context {
   readonly pools: readonly DefaultAddressPool[] | undefined;
   /** Where namespaces are named. */
   readonly namespaceDirectory: string;
+  readonly namespaceNames: NamespaceNames;
   readonly bootId: string;
   readonly hostId: string;
 }

@@ -15,13 +15,14 @@ import type { FirewallState } from './firewall/ruleset.ts';
 import { enableForwarding, enableIPv6Forwarding } from './forwarding.ts';
 import { AddressAllocator } from './ipam/addresses.ts';
 import { checkPools, type DefaultAddressPool } from './ipam/pools.ts';
-import { watchLinks } from './link-watch.ts';
 import { createNetwork } from './networks/create.ts';
 import { type DefaultBridgeOptions, ensurePredefined } from './networks/predefined.ts';
 import { removeNetwork } from './networks/remove.ts';
 import { PortPublisher } from './ports/publisher.ts';
 import { purge } from './purge.ts';
 import { loadRecords, recover } from './recovery.ts';
+import { NamespaceNames } from './repair/namespace-names.ts';
+import { watchKernel } from './repair/watch.ts';
 import { connect, disconnect } from './sandboxes/connect.ts';
 import { createSandbox, toSandbox } from './sandboxes/create.ts';
 import { firewallPorts, gatewayOf } from './sandboxes/gateway.ts';
@@ -78,6 +79,7 @@ export async function createController(options: ControllerOptions): Promise<Loca
     addresses: new AddressAllocator(),
     drivers: new Map([bridge, plainDriver('host'), plainDriver('null')].map((driver) => [driver.name, driver])),
     pools: options.defaultAddressPools === undefined ? undefined : checkPools(options.defaultAddressPools),
+    namespaceNames: new NamespaceNames({ state, log }),
     namespaceDirectory: join(options.runDir, 'netns'),
     bootId,
     hostId,
@@ -86,7 +88,7 @@ export async function createController(options: ControllerOptions): Promise<Loca
   await recover(context, ownership);
   await ensurePredefined(context, options.defaultBridge ?? {});
   firewall.watch();
-  undo.use(watchLinks(context, log));
+  undo.use(watchKernel(context, log));
   return verbs(context, undo.move());
 }
 

@@ -9,7 +9,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { BoxshipError, poll, randomId } from '@boxship/base';
-import { changeLink, newVeth } from '@boxship/linux';
+import { changeLink, newVeth, unmount } from '@boxship/linux';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Sandbox } from '../src/index.ts';
 import { TestNetworkd } from '../src/testsuite/networkd.ts';
@@ -212,16 +212,28 @@ describe('while no controller lives', () => {
 });
 
 describe('the hand of others', () => {
+  const answers = async (): Promise<true | undefined> =>
+    (await host.ask(host.neighbour, hostAddress, 8080)) === 'from 10.99.0.2' || undefined;
+  /** Within the two seconds promised; each failed try takes one of them. */
+  const comesBack = async (): Promise<void> => expect(await poll({ everyMs: 50, timeoutMs: 4000 }, answers)).toBe(true);
+  const logs = async (text: string): Promise<void> =>
+    expect(await poll({ everyMs: 20, timeoutMs: 2000 }, () => networkd.log.includes(text) || undefined), text).toBe(
+      true,
+    );
+
   test('flushed rules, a dropping FORWARD chain and a deleted bridge are made good', async () => {
     networkd.start();
     const web = await sandbox(networkd, 'web', 8080);
     host.serve(web.namespacePath, 80);
-    const works = async (): Promise<true | undefined> =>
-      (await host.ask(host.neighbour, hostAddress, 8080)) === 'from 10.99.0.2' || undefined;
-    const comesBack = async (): Promise<void> => expect(await poll({ everyMs: 50, timeoutMs: 4000 }, works)).toBe(true);
-    expect(await works()).toBe(true);
+    expect(await answers()).toBe(true);
 
     await host.run(host.namespace, 'nft', 'flush', 'ruleset');
+    await comesBack();
+    // the table stands, but what is in it does not
+    await host.run(host.namespace, 'nft', 'flush', 'table', 'inet', 'boxship-one');
+    await logs('firewall table was changed by another program');
+    await comesBack();
+    await host.run(host.namespace, 'nft', 'flush', 'map', 'inet', 'boxship-one', 'anyport4');
     await comesBack();
 
     await host.run(host.namespace, 'iptables', '-P', 'FORWARD', 'DROP');
@@ -229,9 +241,47 @@ describe('the hand of others', () => {
     const chain = await host.run(host.namespace, 'iptables', '-S', 'FORWARD');
     expect(chain).toContain('-A FORWARD -i boxship0 -j ACCEPT');
     expect(chain).toContain('-A FORWARD -o boxship0 -j ACCEPT');
+    // what reloads of firewalls do: policy stays, rules go
+    await host.run(host.namespace, 'iptables', '-F');
+    await comesBack();
 
     await host.run(host.namespace, 'ip', 'link', 'del', 'boxship0');
     await comesBack();
+    await host.run(host.namespace, 'ip', 'link', 'set', 'boxship0', 'down');
+    await comesBack();
+    await host.run(host.namespace, 'ip', 'addr', 'flush', 'dev', 'boxship0');
+    await comesBack();
+  });
+
+  test('an interface deleted under a running container is made again', async () => {
+    networkd.start();
+    const web = await sandbox(networkd, 'web', 8080);
+    host.serve(web.namespacePath, 80);
+    const before = await host.run(web.namespacePath, 'ip', '-br', 'addr', 'show', 'eth0');
+    const [link = ''] = (await host.run(host.namespace, 'ip', '-br', 'link')).match(/^bx\w+/m) ?? [];
+    await host.run(host.namespace, 'ip', 'link', 'del', link);
+    await comesBack();
+    await logs('interface of a container was deleted by another program: made again');
+    expect((await host.run(web.namespacePath, 'ip', '-br', 'addr', 'show', 'eth0')).replace(/@\S+ */, ' ')).toBe(
+      before.replace(/@\S+ */, ' '),
+    );
+    await networkd.controller.removeSandbox(web.id);
+    expect(await networkd.controller.listSandboxes()).toEqual([]);
+  });
+
+  test('the unmounted name of a namespace is made again while somebody lives inside, else reported', async () => {
+    networkd.start();
+    const web = await sandbox(networkd, 'web', 8080);
+    const empty = await sandbox(networkd, 'empty', 8081);
+    const inside = host.spawn(web.namespacePath, 'sleep', ['100']);
+    await poll({ everyMs: 20, timeoutMs: 2000 }, () => inside.pid !== undefined || undefined);
+    const namespace = await host.run(web.namespacePath, 'readlink', '/proc/self/ns/net');
+    unmount(web.namespacePath, { isLazy: true });
+    await logs('name of a namespace was unmounted by another program: made again');
+    expect(await host.run(web.namespacePath, 'readlink', '/proc/self/ns/net')).toBe(namespace);
+    unmount(empty.namespacePath, { isLazy: true });
+    await logs('no process is left inside');
+    await networkd.controller.removeSandbox(empty.id);
   });
 
   test('links and namespaces that bear our mark without a record are removed at the start, others are not', async () => {

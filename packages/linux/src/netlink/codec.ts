@@ -34,6 +34,8 @@ export interface ReceivedMessage {
   readonly type: number;
   readonly flags: number;
   readonly sequence: number;
+  /** In notifications: the socket whose request caused it; 0 is the kernel itself. */
+  readonly port: number;
   readonly payload: Buffer;
 }
 
@@ -125,6 +127,7 @@ export function decodeMessages(datagram: Buffer): ReceivedMessage[] {
       type: datagram.readUInt16LE(at + 4),
       flags: datagram.readUInt16LE(at + 6),
       sequence: datagram.readUInt32LE(at + 8),
+      port: datagram.readUInt32LE(at + 12),
       payload: datagram.subarray(at + 16, at + length),
     });
     at += pad4(length);

@@ -197,6 +197,9 @@ export function listLinks(socket: NetlinkSocket): Link[] {
   return socket.dump({ type: RTM_GETLINK, flags: 0, payload: header(0), subject: 'list links' }).map(parseLink);
 }
 
+/** The name in a notification about a link. */
+export const linkNameOf = (payload: Buffer): string => readText(parseAttributes(payload, 16).get(attr.name)) ?? '';
+
 function parseLink(message: ReceivedMessage): Link {
   const { payload } = message;
   const attributes = parseAttributes(payload, 16);

@@ -19,6 +19,7 @@ const sendBytes = declare('long send(int fd, const void *data, size_t length, in
 const receiveBytes = declare('long recv(int fd, void *data, size_t length, int flags)');
 const setOption = declare('int setsockopt(int fd, int level, int name, const void *value, uint32_t length)');
 const bindSocket = declare('int bind(int fd, const void *address, uint32_t length)');
+const socketName = declare('int getsockname(int fd, void *address, void *length)');
 const closeFd = declare('int close(int fd)');
 
 const AF_NETLINK = 16;
@@ -42,8 +43,11 @@ const EINTR = 4;
 const ENOBUFS = 105;
 
 export const netlinkProtocol = { route: 0, netfilter: 12 } as const;
-/** Multicast groups of rtnetlink. */
-export const netlinkGroup = { link: 1, neighbour: 3, ipv4Address: 5, ipv4Route: 7 } as const;
+/** Multicast groups: of rtnetlink, and `nftables` of nfnetlink. */
+export const netlinkGroup = {
+  ...{ link: 1, neighbour: 3, ipv4Address: 5, ipv4Route: 7, ipv6Address: 9 },
+  nftables: 7,
+} as const;
 
 /** One buffer for all sockets: reads are synchronous and everything kept is copied out of it. */
 const receiveBuffer = Buffer.alloc(256 * 1024);
@@ -56,6 +60,7 @@ export interface NetlinkFailure {
 
 export class NetlinkSocket implements Disposable {
   #fd: number;
+  #isLossy = false;
   #sequence = (Date.now() & 0x7fffffff) >>> 0;
 
   private constructor(fd: number) {
@@ -152,9 +157,21 @@ export class NetlinkSocket implements Disposable {
     check(setOption(this.#fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, value, 4), 'setsockopt', 'NETLINK_ADD_MEMBERSHIP');
   }
 
-  /** The notifications that have arrived; does not wait. Some may be lost when there were very many. */
-  drain(): ReceivedMessage[] {
-    return [...this.#receiveAll()].map((message) => ({ ...message, payload: Buffer.from(message.payload) }));
+  /** The notifications that have arrived; does not wait. `isLossy`: there were so many that some were dropped. */
+  drain(): { readonly messages: readonly ReceivedMessage[]; readonly isLossy: boolean } {
+    const messages: ReceivedMessage[] = [];
+    // copied one by one: the next datagram is read into the same buffer
+    for (const message of this.#receiveAll()) messages.push({ ...message, payload: Buffer.from(message.payload) });
+    const isLossy = this.#isLossy;
+    this.#isLossy = false;
+    return { messages, isLossy };
+  }
+
+  /** The address of this socket, as notifications name it. */
+  get port(): number {
+    const address = Buffer.alloc(12);
+    check(socketName(this.#fd, address, Buffer.from([address.length, 0, 0, 0])), 'getsockname', 'AF_NETLINK');
+    return address.readUInt32LE(4);
   }
 
   [Symbol.dispose](): void {
@@ -185,8 +202,9 @@ export class NetlinkSocket implements Disposable {
       if (length >= 0) return decodeMessages(receiveBuffer.subarray(0, Math.min(length, receiveBuffer.length)));
       const errno = lastErrno();
       if (errno === EAGAIN) return undefined;
-      // ENOBUFS tells once that acknowledgements were dropped; what follows is whole again
-      if (errno !== EINTR && errno !== ENOBUFS) throw systemError('recv', errno, 'AF_NETLINK');
+      // ENOBUFS tells once that messages were dropped; what follows is whole again
+      if (errno === ENOBUFS) this.#isLossy = true;
+      else if (errno !== EINTR) throw systemError('recv', errno, 'AF_NETLINK');
     }
   }
 

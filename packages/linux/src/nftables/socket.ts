@@ -37,6 +37,11 @@ export class NftSocket implements Disposable {
     return new NftSocket(NetlinkSocket.open(netlinkProtocol.netfilter));
   }
 
+  /** The address of this socket, as notifications name it: see {@link NftWatch}. */
+  get port(): number {
+    return this.#socket.port;
+  }
+
   /** Applies the batches as one transaction. @throws the first refusal; then nothing was changed */
   commit(...batches: readonly NftBatch[]): void {
     const changes = batches.flatMap((batch) => batch.messages);

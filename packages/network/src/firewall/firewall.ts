@@ -3,12 +3,20 @@
  * when ports do. Watches for others flushing the rule set.
  */
 import type { Logger } from '@boxship/base';
-import { deleteConnections, isErrno, NetlinkSocket, NftBatch, NftSocket, netlinkProtocol } from '@boxship/linux';
+import {
+  deleteConnections,
+  isErrno,
+  NetlinkSocket,
+  NftBatch,
+  NftSocket,
+  NftWatch,
+  netlinkProtocol,
+} from '@boxship/linux';
 import { admitBridges } from './coexistence.ts';
 import { type FirewallPort, type FirewallState, portElements, protocolNumber, wholeTable } from './ruleset.ts';
 
-/** How often a foreign change of the rule set is looked for: one request of 20 µs each. */
-const watchEveryMs = 500;
+/** How often it is looked whether the kernel told of a foreign change: one call of 2 µs each. */
+const watchEveryMs = 250;
 
 export interface FirewallOptions {
   readonly table: string;
@@ -19,9 +27,9 @@ export interface FirewallOptions {
 
 export class Firewall implements Disposable {
   readonly #nft: NftSocket;
+  readonly #changes: NftWatch;
   readonly #conntrack: NetlinkSocket;
   readonly #options: FirewallOptions;
-  #generation = -1;
   #bridges: readonly string[] = [];
   #timer: NodeJS.Timeout | undefined;
 
@@ -29,6 +37,7 @@ export class Firewall implements Disposable {
   constructor(options: FirewallOptions) {
     this.#options = options;
     this.#nft = NftSocket.open();
+    this.#changes = NftWatch.open(this.#nft.port);
     this.#conntrack = NetlinkSocket.open(netlinkProtocol.netfilter);
   }
 
@@ -39,7 +48,6 @@ export class Firewall implements Disposable {
     const bridges = state.networks.map(({ bridge }) => bridge);
     admitBridges(this.#nft, bridges, this.#bridges, this.#options.log);
     this.#bridges = bridges;
-    this.#generation = this.#nft.generation();
   }
 
   publish(ports: readonly FirewallPort[]): void {
@@ -58,7 +66,6 @@ export class Firewall implements Disposable {
     if (batch.isEmpty) return;
     try {
       this.#nft.commit(batch);
-      this.#generation = this.#nft.generation();
     } catch (error) {
       // somebody flushed or changed our table: the state is the truth
       if (!isErrno(error, 'ENOENT', 'EEXIST', 'EBUSY')) throw error;
@@ -74,7 +81,7 @@ export class Firewall implements Disposable {
     for (const number of numbers) deleteConnections(this.#conntrack, protocolNumber.udp, number);
   }
 
-  /** Rebuilds whenever our table vanishes or a foreign FORWARD chain changes. */
+  /** Rebuilds whenever another program touches our table; keeps up with foreign FORWARD chains. */
   watch(): void {
     this.#timer ??= setInterval(() => {
       try {
@@ -86,15 +93,11 @@ export class Firewall implements Disposable {
   }
 
   #check(): void {
-    const generation = this.#nft.generation();
-    if (generation === this.#generation) return;
-    if (this.#nft.hasTable('inet', this.#options.table)) {
-      admitBridges(this.#nft, this.#bridges, [], this.#options.log);
-      this.#generation = this.#nft.generation();
-      return;
-    }
-    this.rebuild();
-    this.#options.log.warn('firewall table was removed by another program: rebuilt', { table: this.#options.table });
+    const { isAny, isTable } = this.#changes.take('inet', this.#options.table);
+    if (isTable) {
+      this.#options.log.warn('firewall table was changed by another program: rebuilt', { table: this.#options.table });
+      this.rebuild();
+    } else if (isAny) admitBridges(this.#nft, this.#bridges, [], this.#options.log);
   }
 
   /** Takes everything out, our rules in foreign chains included. */
@@ -107,6 +110,7 @@ export class Firewall implements Disposable {
 
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
+    this.#changes[Symbol.dispose]();
     this.#nft[Symbol.dispose]();
     this.#conntrack[Symbol.dispose]();
   }

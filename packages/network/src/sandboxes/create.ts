@@ -32,6 +32,7 @@ export async function createSandbox(context: Context, spec: SandboxSpec): Promis
       context.store.saveSandbox(record);
       await failPoint('start.op-row');
       build(context, record, joined);
+      context.namespaceNames.learn(record.spec.id, record.namespacePath);
       await failPoint('start.veth-made');
       // ready in memory before the rules, so that a rebuild by another request keeps its ports
       record = { ...record, state: 'ready' };

@@ -7,6 +7,11 @@ import { driverNamed } from '../drivers/lookup.ts';
 import { parsePrefix } from '../ipam/prefix.ts';
 import type { EndpointRecord } from '../model.ts';
 
+const interfacePrefix = 'bx';
+
+/** Whether a name in the host is one that {@link planEndpoint} gives. */
+export const isInterfaceName = (name: string): boolean => name.startsWith(interfacePrefix);
+
 /** @throws resourceExhausted, invalidArgument, permissionDenied with Docker's texts */
 export function planEndpoint(
   context: Context,
@@ -25,7 +30,7 @@ export function planEndpoint(
   const ipv4 = assign(context, network, 4, spec.ipv4Address);
   const ipv6 = assign(context, network, 6, spec.ipv6Address);
   return {
-    hostInterface: `bx${id.slice(0, 12)}`,
+    hostInterface: `${interfacePrefix}${id.slice(0, 12)}`,
     endpoint: {
       id,
       ...named(network),

@@ -3,7 +3,7 @@ import {
   changeLink,
   createNetworkNamespace,
   NetlinkSocket,
-  nameOwnNetworkNamespace,
+  nameNetworkNamespace,
   netlinkProtocol,
   removeNetworkNamespace,
   runInNetworkNamespace,
@@ -29,7 +29,7 @@ export function makeNamespace(path: string): OpenSandbox {
 /** The namespace of the controller under a name of the sandbox's own. */
 export function shareNamespace(path: string): OpenSandbox {
   removeNetworkNamespace(path);
-  nameOwnNetworkNamespace(path);
+  nameNetworkNamespace(path);
   return accessBy(path, NetlinkSocket.open(netlinkProtocol.route));
 }
 
