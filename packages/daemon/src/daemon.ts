@@ -7,8 +7,8 @@
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Duplex } from 'node:stream';
 import { KeyedMutex, type Logger } from '@boxship/base';
-import type { ContainerdClient } from '@boxship/containerd-client';
 import type { NetworkController } from '@boxship/network';
 import type { DaemonConfig } from './config.ts';
 import { createExecStore } from './containers/exec-store.ts';
@@ -21,20 +21,22 @@ import { addRoutes } from './http/routes/all.ts';
 import { createHttpServer } from './http/server.ts';
 import { createImageIndex } from './images/image-index.ts';
 import { listenAt } from './listen.ts';
-import type { Parts } from './parts.ts';
+import type { DaemonContainerd, Parts } from './parts.ts';
 import { readHostFacts } from './system/host-facts.ts';
 import { createVolumeStore } from './volumes/store.ts';
 
 export interface DaemonSeams {
   readonly log: Logger;
-  /** Not disposed of by the daemon. */
-  readonly containerd: ContainerdClient;
+  /** Remote or in this process; not disposed of by the daemon. */
+  readonly containerd: DaemonContainerd;
   /** Undefined: containers can only use the networks `none` and `host`. */
   readonly network: NetworkController | undefined;
 }
 
 export interface Daemon extends AsyncDisposable {
   readonly config: DaemonConfig;
+  /** A connection to the Engine API from inside this process. */
+  dial(): Duplex;
 }
 
 /** Recovers, then serves. @throws when a socket cannot be opened or containerd does not answer */
@@ -76,5 +78,5 @@ export async function startDaemon(config: DaemonConfig, seams: DaemonSeams): Pro
   startWithDaemon(parts).catch((error: unknown) => log.error('restart policies were not applied', { error }));
   log.info('daemon serves', { hosts: config.hosts, containers: parts.containers.list().length });
   const owned = stack.move();
-  return { config, [Symbol.asyncDispose]: () => owned.disposeAsync() };
+  return { config, dial: () => http.dial(), [Symbol.asyncDispose]: () => owned.disposeAsync() };
 }

@@ -10,10 +10,13 @@ import type { ImageIndex } from './images/image-index.ts';
 import type { HostFacts } from './system/host-facts.ts';
 import type { VolumeStore } from './volumes/store.ts';
 
+/** containerd's services in one namespace. */
+export type DaemonContainerd = Omit<ContainerdClient, typeof Symbol.asyncDispose>;
+
 export interface Parts {
   readonly config: DaemonConfig;
   readonly log: Logger;
-  readonly containerd: ContainerdClient;
+  readonly containerd: DaemonContainerd;
   /** Undefined: no network service is configured. */
   readonly network: NetworkController | undefined;
   readonly containers: ContainerStore;

@@ -19,6 +19,7 @@ export type { NetworksClient } from './client/networks.ts';
 export type { SystemClient } from './client/system.ts';
 export {
   createTransport,
+  type Dial,
   encodeQuery,
   type Hijacked,
   type Method,

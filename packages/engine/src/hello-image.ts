@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { Readable } from 'node:stream';
 import { encodeEntry, newEntry, tarEnd, tarPadding } from '@boxship/archive';
 import { BoxshipError, type Logger } from '@boxship/base';
-import { createEngineClient, jsonLines, type ProgressMessage, progressOf } from '@boxship/engine-api';
+import { type EngineClient, jsonLines, type ProgressMessage, progressOf } from '@boxship/engine-api';
 
 export const helloImage = 'boxship/hello';
 
@@ -42,8 +42,7 @@ END
 `;
 
 /** Imports the image if the engine does not have it. A host without busybox gets a warning instead of an image. */
-export async function ensureHelloImage(hosts: readonly string[], log: Logger): Promise<void> {
-  const client = createEngineClient({ host: hosts[0] ?? '' });
+export async function ensureHelloImage(client: EngineClient, log: Logger): Promise<void> {
   try {
     await client.images.inspect(helloImage);
     return;

@@ -1,5 +1,5 @@
 /** Where the parts of one engine live: everything persistent below the data root, everything volatile below the exec root. */
-import { existsSync, realpathSync } from 'node:fs';
+import { existsSync, mkdirSync, realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { BoxshipError } from '@boxship/base';
@@ -34,6 +34,17 @@ export function enginePaths(dataRoot: string, execRoot: string): EnginePaths {
   };
 }
 
+export function makeDirectories(paths: EnginePaths): void {
+  for (const directory of [
+    paths.partsDirectory,
+    paths.logDirectory,
+    paths.containerdRoot,
+    paths.containerdState,
+    paths.networkExecRoot,
+  ])
+    mkdirSync(directory, { recursive: true, mode: 0o711 });
+}
+
 export const defaultHost = 'unix:///run/boxship/boxship.sock';
 
 /** Name of a program → package and file of its bundle. */
@@ -45,6 +56,7 @@ const programs = {
   'boxship-logger': ['shim', 'logger.cjs'],
   'containerd-shim-boxship-v2': ['shim', 'shim.cjs'],
   'boxship-engine': ['engine', 'engine.cjs'],
+  'boxship-janitor': ['engine', 'janitor.cjs'],
 } as const;
 
 export type ProgramName = keyof typeof programs;

@@ -11,7 +11,7 @@ it('runs the example of the README, and nothing of it stays', async () => {
   const output = runReadme(new URL('..', import.meta.url).pathname, {
     within: ['nsenter', `--net=/run/netns/${host.name}`],
   });
-  expect(output).toBe('3 hello from web\n');
+  expect(output).toBe('3 hello from web\n4\n');
   expect(processesWith('/tmp/engine-example-')).toEqual([]);
   expect(readdirSync('/tmp').filter((name) => name.startsWith('engine-example-'))).toEqual([]);
 });

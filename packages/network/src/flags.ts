@@ -32,8 +32,8 @@ export const usage = `Usage: boxship-networkd [options]
 
 const levels = ['debug', 'info', 'warn', 'error', 'fatal'] as const;
 
-/** undefined: help was asked for. @throws invalidArgument naming the flag */
-export function parseFlags(argv: readonly string[]): NetworkdFlags | undefined {
+/** @throws invalidArgument naming the flag */
+export function parseFlags(argv: readonly string[]): NetworkdFlags {
   let values: Record<string, string | boolean | string[] | undefined>;
   try {
     ({ values } = parseArgs({
@@ -49,13 +49,11 @@ export function parseFlags(argv: readonly string[]): NetworkdFlags | undefined {
         mtu: { type: 'string' },
         'log-level': { type: 'string', default: 'info' },
         purge: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
       },
     }));
   } catch (error) {
     throw new BoxshipError('invalidArgument', (error as Error).message, { cause: error });
   }
-  if (values['help'] === true) return undefined;
   const text = (name: string): string => String(values[name] ?? '');
   const mtu = values['mtu'] === undefined ? undefined : Number(values['mtu']);
   if (mtu !== undefined && (!Number.isInteger(mtu) || mtu < 68 || mtu > 65_535))

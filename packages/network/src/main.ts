@@ -6,11 +6,12 @@ import { controllerOptions, parseFlags, usage } from './flags.ts';
 import { serveController } from './grpc-server.ts';
 
 async function main(): Promise<void> {
-  const flags = parseFlags(process.argv.slice(2));
-  if (flags === undefined) {
+  const args = process.argv.slice(2);
+  if (args.includes('--help') || args.includes('-h')) {
     process.stdout.write(usage);
     return;
   }
+  const flags = parseFlags(args);
   recordSpans();
   const log = createLogger({ name: 'boxship-networkd', level: flags.logLevel });
   const resources = new AsyncDisposableStack();

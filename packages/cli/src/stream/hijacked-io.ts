@@ -1,5 +1,5 @@
 /** Joins a taken-over connection with the terminal: output by stream, input with half close and detach keys. */
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { FrameDecoder, type Hijacked } from '@boxship/engine-api';
 import type { CommandContext } from '../command.ts';
 import { DetachWatch, parseDetachKeys } from './detach-keys.ts';
@@ -39,7 +39,7 @@ export function joinHijacked(context: CommandContext, connection: Hijacked, opti
   return { ended, restore };
 }
 
-function sendInput(context: CommandContext, socket: Socket, options: HijackedIoOptions, onDetach: () => void): void {
+function sendInput(context: CommandContext, socket: Duplex, options: HijackedIoOptions, onDetach: () => void): void {
   const watch = new DetachWatch(options.isTerminal ? parseDetachKeys(options.detachKeys) : []);
   context.stdin.on('data', (chunk: Buffer) => {
     const { pass, isDetached } = watch.push(chunk);
@@ -55,7 +55,7 @@ function sendInput(context: CommandContext, socket: Socket, options: HijackedIoO
   socket.on('error', () => {});
 }
 
-async function copyOutput(context: CommandContext, socket: Socket, options: HijackedIoOptions): Promise<void> {
+async function copyOutput(context: CommandContext, socket: Duplex, options: HijackedIoOptions): Promise<void> {
   const decoder = new FrameDecoder();
   for await (const chunk of socket as AsyncIterable<Buffer>) {
     if (options.isTerminal) {

@@ -1,5 +1,5 @@
 /** A client on the streams of an exec: the process starts with the connection and ends it. */
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { BoxshipError } from '@boxship/base';
 import { encodeFrame, streamTypes } from '@boxship/engine-api';
 import type { Parts } from '../parts.ts';
@@ -15,7 +15,7 @@ export interface ExecAttachOptions {
 }
 
 /** Starts and serves it. A failure to start is told on the stream, as Docker does. */
-export async function attachExec(parts: Parts, exec: Exec, client: Socket, options: ExecAttachOptions): Promise<void> {
+export async function attachExec(parts: Parts, exec: Exec, client: Duplex, options: ExecAttachOptions): Promise<void> {
   const { request } = exec;
   const hasStdin = request.AttachStdin === true;
   client.on('error', () => client.destroy()); // a client that is gone is no error of ours
@@ -29,8 +29,7 @@ export async function attachExec(parts: Parts, exec: Exec, client: Socket, optio
         onDetach: () => {
           const container = parts.containers.byId(exec.containerId);
           if (container !== undefined) publish(parts, container, exec, 'exec_detach');
-          client.end();
-          client.destroySoon();
+          client.end(() => client.destroy());
         },
       })
     : undefined;

@@ -1,5 +1,5 @@
 /** Attach: one client on the streams of a container, before or after its start, with or without its past output. */
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { BoxshipError } from '@boxship/base';
 import type { Parts } from '../parts.ts';
 import { containerFiles } from './files.ts';
@@ -27,7 +27,7 @@ export function checkAttachable(container: Container): void {
 export async function attach(
   parts: Parts,
   container: Container,
-  client: Socket,
+  client: Duplex,
   options: AttachOptions,
 ): Promise<void> {
   const { config } = container.record;
@@ -45,7 +45,7 @@ export async function attach(
   await live.run();
 }
 
-function register(parts: Parts, container: Container, client: Socket, options: AttachOptions, isTty: boolean) {
+function register(parts: Parts, container: Container, client: Duplex, options: AttachOptions, isTty: boolean) {
   const { config } = container.record;
   const over = Promise.withResolvers<void>();
   let isStarted = false;

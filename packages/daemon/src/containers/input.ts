@@ -1,10 +1,10 @@
 /** Copies a client's bytes to a process's stdin, with back-pressure, detach keys and half close. */
-import type { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { DetachScanner, defaultDetachKeys, parseDetachKeys } from './detach-keys.ts';
 import type { ProcessInput } from './process-input.ts';
 
 export interface InputOptions {
-  readonly client: Socket;
+  readonly client: Duplex;
   /** The input as it is now; a container that is not started yet has none. */
   readonly input: () => ProcessInput | undefined;
   readonly isTty: boolean;

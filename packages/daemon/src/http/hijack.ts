@@ -2,7 +2,8 @@
  * Takes the connection of a request over. The order of the steps matters: the request's body has been read, http's own
  * listeners go, and reading starts only with a listener in place (a socket paused before that never reads again).
  */
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { apiAtLeast } from '@boxship/engine-api';
 import type { Exchange } from './exchange.ts';
 
@@ -19,20 +20,22 @@ export interface HijackOptions {
 export const streamType = (isTty: boolean, apiVersion: string): string =>
   isTty || !apiAtLeast(apiVersion, '1.42') ? rawStream : multiplexedStream;
 
-/** The socket without its HTTP; nothing has been answered yet. */
-export function takeSocket(exchange: Exchange): Socket {
+/** The connection without its HTTP; nothing has been answered yet. */
+export function takeSocket(exchange: Exchange): Duplex {
   const { request, reply } = exchange;
   reply.hijack();
-  const { socket } = request.raw;
+  const { socket }: { socket: Duplex } = request.raw;
   for (const event of ['data', 'end', 'drain', 'error', 'timeout', 'readable']) socket.removeAllListeners(event);
-  reply.raw.detachSocket(socket);
-  socket.setTimeout(0);
-  socket.setNoDelay(true);
+  reply.raw.detachSocket(request.raw.socket);
+  if (socket instanceof Socket) {
+    socket.setTimeout(0);
+    socket.setNoDelay(true);
+  }
   return socket;
 }
 
 /** Answers 101 or, to a client that did not ask for an upgrade, 200; raw bytes follow. */
-export function hijack(exchange: Exchange, options: HijackOptions): Socket {
+export function hijack(exchange: Exchange, options: HijackOptions): Duplex {
   const isUpgrade = exchange.request.headers.upgrade !== undefined;
   const socket = takeSocket(exchange);
   const lines = isUpgrade

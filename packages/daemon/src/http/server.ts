@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import type { IncomingMessage, RequestListener, Server } from 'node:http';
 import { createServer } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
+import { type Duplex, duplexPair } from 'node:stream';
 import { BoxshipError, type Logger, parseTraceparent, withSpan } from '@boxship/base';
 import { maxApiVersion } from '@boxship/engine-api';
 import Fastify, { type FastifyInstance } from 'fastify';
@@ -22,6 +23,8 @@ export interface Router {
 export interface HttpServer extends AsyncDisposable {
   /** A listener of its own for one socket. All share the routes. */
   listener(tls?: TlsConfig): Server;
+  /** A connection from inside this process: the client's end. */
+  dial(): Duplex;
 }
 
 const maxHeaderBytes = 64 * 1024;
@@ -91,14 +94,25 @@ export async function createHttpServer(log: Logger, addRoutes: (router: Router) 
     },
   });
   await app.ready();
+  const addServer = (tls?: TlsConfig): Server => {
+    const options = { maxHeaderSize: maxHeaderBytes, requestTimeout: 0, headersTimeout: headersTimeoutMs };
+    const server = tls === undefined ? createServer(options) : createTlsServer({ ...options, ...tlsOptions(tls) });
+    server.keepAliveTimeout = keepAliveTimeoutMs;
+    server.on('request', (request, response) => listener?.(request, response));
+    servers.add(server);
+    return server;
+  };
+  let inner: Server | undefined;
   return {
-    listener(tls) {
-      const options = { maxHeaderSize: maxHeaderBytes, requestTimeout: 0, headersTimeout: headersTimeoutMs };
-      const server = tls === undefined ? createServer(options) : createTlsServer({ ...options, ...tlsOptions(tls) });
-      server.keepAliveTimeout = keepAliveTimeoutMs;
-      server.on('request', (request, response) => listener?.(request, response));
-      servers.add(server);
-      return server;
+    listener: addServer,
+    dial() {
+      inner ??= addServer();
+      const [client, server] = duplexPair();
+      // the pair passes on an end, but not that a side was destroyed
+      client.once('close', () => server.destroy());
+      server.once('close', () => client.destroy());
+      inner.emit('connection', server);
+      return client;
     },
     async [Symbol.asyncDispose]() {
       for (const server of servers) {

@@ -55,7 +55,7 @@ export interface ImageIndex {
 const keptDocuments = 512;
 const maxIndexDepth = 4;
 
-export function createImageIndex(containerd: ContainerdClient, log: Logger): ImageIndex {
+export function createImageIndex(containerd: Pick<ContainerdClient, 'content' | 'images'>, log: Logger): ImageIndex {
   const platform = hostPlatform();
   const loaded = new Map<string, Promise<EngineImage>>();
 

@@ -3,20 +3,22 @@
  * and takes over connections. The only file of the client that knows node:http.
  */
 import { Agent, type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
-import type { Socket } from 'node:net';
-import { Readable } from 'node:stream';
+import { type Duplex, Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { BoxshipError, currentTraceparent, fromHttpStatus } from '@boxship/base';
 import { negotiateApiVersion } from '../versions.ts';
-import { type EngineAddress, parseEngineHost } from './address.ts';
+import { parseEngineHost } from './address.ts';
 
 export interface TransportOptions {
-  /** `unix:///path` or `tcp://host:port`. */
-  readonly host: string;
+  /** `unix:///path` or `tcp://host:port`; or what opens a connection to a daemon that has no address, one in this process. */
+  readonly host: string | Dial;
   /** Fixes the version and saves the ping (`DOCKER_API_VERSION`). */
   readonly apiVersion?: string;
   readonly headers?: Readonly<Record<string, string>>;
 }
+
+/** Opens one connection. */
+export type Dial = () => Duplex;
 
 /** Values of `undefined` are left out; lists are repeated; objects are sent as JSON (filters). */
 export type Query = Readonly<Record<string, string | number | boolean | readonly string[] | object | undefined>>;
@@ -35,13 +37,12 @@ export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'DELETE';
 
 /** A taken-over connection: raw bytes both ways; `socket.end()` is the half close that ends the process's stdin. */
 export interface Hijacked {
-  readonly socket: Socket;
+  readonly socket: Duplex;
   /** `application/vnd.docker.multiplexed-stream`, or raw-stream (which is framed too below 1.42 without a terminal). */
   readonly contentType: string;
 }
 
 export interface Transport extends AsyncDisposable {
-  readonly address: EngineAddress;
   apiVersion(): Promise<string>;
   /** Facts the daemon told at the first contact; undefined with a fixed version before the first ping. */
   ping(): Promise<PingResult>;
@@ -62,21 +63,16 @@ export interface PingResult {
 }
 
 export function createTransport(options: TransportOptions): Transport {
-  const address = parseEngineHost(options.host);
-  const agent = new Agent({ keepAlive: true, maxFreeSockets: 4 });
+  const { target, hostHeader, basePath, agent } = destination(options.host);
   let pinged: Promise<PingResult> | undefined;
-
-  const target = address.kind === 'unix' ? { socketPath: address.path } : { host: address.host, port: address.port };
-  const hostHeader = address.kind === 'unix' ? 'api.moby.localhost' : `${address.host}:${address.port}`;
 
   async function open(
     method: Method,
     path: string,
     request: RequestOptions,
     upgrade: boolean,
-  ): Promise<{ message: IncomingMessage; socket: Socket | undefined }> {
+  ): Promise<{ message: IncomingMessage; socket: Duplex | undefined }> {
     const prefix = request.isUnversioned === true ? '' : `/v${await transport.apiVersion()}`;
-    const base = address.kind === 'tcp' ? address.basePath : '';
     const { body } = request;
     const isStream = body instanceof Readable;
     const bytes =
@@ -104,21 +100,23 @@ export function createTransport(options: TransportOptions): Transport {
     };
     const { promise, resolve, reject } = Promise.withResolvers<{
       message: IncomingMessage;
-      socket: Socket | undefined;
+      socket: Duplex | undefined;
     }>();
     const outgoing: ClientRequest = httpRequest({
       ...target,
       method,
-      path: `${base}${prefix}${path}${encodeQuery(request.query)}`,
+      path: `${basePath}${prefix}${path}${encodeQuery(request.query)}`,
       headers,
-      agent: upgrade ? false : agent,
+      agent: upgrade && typeof options.host === 'string' ? false : agent,
       ...(request.signal === undefined ? {} : { signal: request.signal }),
     });
-    outgoing.on('error', (error: NodeJS.ErrnoException) => reject(connectError(error, options.host, request.signal)));
+    outgoing.on('error', (error: NodeJS.ErrnoException) =>
+      reject(connectError(error, String(options.host), request.signal)),
+    );
     outgoing.on('response', (message) => resolve({ message, socket: undefined }));
     outgoing.on('upgrade', (message, socket, head) => {
       if (head.length > 0) socket.unshift(head);
-      resolve({ message, socket: socket as Socket });
+      resolve({ message, socket });
     });
     if (isStream) body.on('error', (error) => outgoing.destroy(error)).pipe(outgoing);
     else outgoing.end(bytes);
@@ -126,7 +124,6 @@ export function createTransport(options: TransportOptions): Transport {
   }
 
   const transport: Transport = {
-    address,
     async apiVersion() {
       return options.apiVersion ?? negotiateApiVersion((await transport.ping()).apiVersion);
     },
@@ -180,6 +177,32 @@ export function createTransport(options: TransportOptions): Transport {
     };
   }
   return transport;
+}
+
+/** How node:http reaches the daemon. */
+function destination(host: string | Dial) {
+  if (typeof host === 'function')
+    return { target: {}, hostHeader: 'api.moby.localhost', basePath: '', agent: new DialAgent(host) };
+  const address = parseEngineHost(host);
+  const agent = new Agent({ keepAlive: true, maxFreeSockets: 4 });
+  if (address.kind === 'unix')
+    return { target: { socketPath: address.path }, hostHeader: 'api.moby.localhost', basePath: '', agent };
+  const { host: name, port, basePath } = address;
+  return { target: { host: name, port }, hostHeader: `${name}:${port}`, basePath, agent };
+}
+
+/** A connection for each request: in one process it costs nothing, and only sockets can be kept. */
+class DialAgent extends Agent {
+  readonly #dial: Dial;
+
+  constructor(dial: Dial) {
+    super({ keepAlive: false });
+    this.#dial = dial;
+  }
+
+  override createConnection(): Duplex {
+    return this.#dial();
+  }
 }
 
 export function encodeQuery(query: Query | undefined): string {

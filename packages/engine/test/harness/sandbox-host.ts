@@ -79,11 +79,12 @@ export class SandboxHost implements AsyncDisposable {
     program: string,
     args: readonly string[],
     env: Readonly<Record<string, string>> = {},
+    input: 'ignore' | 'pipe' = 'ignore',
   ): ChildProcess {
     const log = openSync(this.path(`${name}.log`), 'a');
     const child = spawn('nsenter', [`--net=/run/netns/${this.name}`, program, ...args], {
       env: { ...environment, ...env },
-      stdio: ['ignore', log, log],
+      stdio: [input, log, log],
     });
     closeSync(log);
     this.#children.push(child);
