@@ -4,6 +4,7 @@ import { poll } from '@boxship/base';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { leftCgroups, takeCensus } from './harness/census.ts';
 import { type EngineUnderTest, importBusybox, startEngineUnderTest } from './harness/engine-under-test.ts';
+import { probeName } from './harness/name-probe.ts';
 import { accepts, SandboxHost } from './harness/sandbox-host.ts';
 
 let host: SandboxHost;
@@ -94,6 +95,31 @@ describe.each(kills)('kill -9 of %s', (_name, pids) => {
     expect(after ?? takeCensus(host, engine)).toEqual(before);
     expect(leftCgroups(ids)).toEqual([]);
   }, 90_000);
+});
+
+describe.each(kills)('kill -9 of %s, asked for names a hundred times a second', (name, pids) => {
+  it('costs no answer, or, where it is the resolver itself, those of less than a second', async () => {
+    await engine.mustDocker(['network', 'create', 'names']);
+    await engine.mustDocker(['run', '-d', '--name', 'db', '--network', 'names', 'busybox', 'sleep', '1000']);
+    await engine.mustDocker(['run', '-d', '--name', 'web', '--network', 'names', 'busybox', 'sleep', '1000']);
+    const field = async (format: string, of: string) => (await engine.mustDocker(['inspect', '-f', format, of])).trim();
+    const address = await field('{{.NetworkSettings.Networks.names.IPAddress}}', 'db');
+    const probe = probeName(Number(await field('{{.State.Pid}}', 'web')), 'db', address);
+    const answersReach = async (count: number) =>
+      expect(await poll({ everyMs: 20, timeoutMs: 20_000 }, () => probe.answers() >= count || undefined)).toBe(true);
+    await answersReach(100);
+    for (const pid of pids()) process.kill(pid, 'SIGKILL');
+    await answersReach(200);
+    // the container's own way: its resolv.conf, and a name that came up after the death
+    await engine.mustDocker(['run', '-d', '--name', 'late', '--network', 'names', 'busybox', 'sleep', '1000']);
+    expect((await engine.mustDocker(['exec', 'web', 'nslookup', 'late'])).toLowerCase()).toContain('name:\tlate');
+    await answersReach(probe.answers() + 50);
+    const { failures, longestGapMs } = await probe.stop();
+    if (name === 'the network process') expect(longestGapMs).toBeLessThan(1000);
+    else expect(failures).toBe(0);
+    await engine.mustDocker(['rm', '-f', 'db', 'web', 'late']);
+    await engine.mustDocker(['network', 'rm', 'names']);
+  }, 60_000);
 });
 
 describe('kill -9 of every part at once', () => {

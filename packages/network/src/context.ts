@@ -1,6 +1,7 @@
 /** What the verbs of the controller work with. Made once by `create-controller.ts`; holds parts, no behaviour. */
 import type { KeyedMutex, Logger } from '@boxship/base';
 import type { NetlinkSocket } from '@boxship/linux';
+import type { DnsService } from './dns/service.ts';
 import type { Driver } from './drivers/driver.ts';
 import type { Firewall } from './firewall/firewall.ts';
 import type { AddressAllocator } from './ipam/addresses.ts';
@@ -20,6 +21,7 @@ export interface Context {
   readonly firewall: Firewall;
   readonly ports: PortPublisher;
   readonly addresses: AddressAllocator;
+  readonly dns: DnsService;
   readonly drivers: ReadonlyMap<string, Driver>;
   /** undefined: Docker's. */
   readonly pools: readonly DefaultAddressPool[] | undefined;

@@ -6,6 +6,7 @@ import { checkIdentifier, KeyedMutex, type Logger, silentLogger } from '@boxship
 import { NetlinkSocket, netlinkProtocol } from '@boxship/linux';
 import type { Context } from './context.ts';
 import type { NetworkController } from './controller.ts';
+import { DnsService } from './dns/service.ts';
 import { BridgeDriver } from './drivers/bridge/driver.ts';
 import { ownershipOf } from './drivers/bridge/ownership.ts';
 import { driverNamed } from './drivers/lookup.ts';
@@ -13,6 +14,7 @@ import { plainDriver } from './drivers/plain.ts';
 import { Firewall } from './firewall/firewall.ts';
 import type { FirewallState } from './firewall/ruleset.ts';
 import { enableForwarding, enableIPv6Forwarding } from './forwarding.ts';
+import { hostGateway } from './host-gateway.ts';
 import { AddressAllocator } from './ipam/addresses.ts';
 import { checkPools, type DefaultAddressPool } from './ipam/pools.ts';
 import { createNetwork } from './networks/create.ts';
@@ -77,6 +79,7 @@ export async function createController(options: ControllerOptions): Promise<Loca
     firewall,
     ports: undo.use(new PortPublisher()),
     addresses: new AddressAllocator(),
+    dns: undo.use(new DnsService({ state, log, hostGateway: () => hostGateway(state) })),
     drivers: new Map([bridge, plainDriver('host'), plainDriver('null')].map((driver) => [driver.name, driver])),
     pools: options.defaultAddressPools === undefined ? undefined : checkPools(options.defaultAddressPools),
     namespaceNames: new NamespaceNames({ state, log }),

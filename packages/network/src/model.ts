@@ -27,6 +27,8 @@ export interface SandboxRecord {
   readonly endpoints: readonly EndpointRecord[];
   /** Host side of every published port; the container side is the gateway endpoint. */
   readonly ports: readonly PublishedPort[];
+  /** A resolver serves it at 127.0.0.11: since it first joined a network whose members have names. */
+  readonly hasResolver?: boolean;
   /** Interface names are not used twice in the life of a sandbox. */
   readonly nextInterface: number;
 }

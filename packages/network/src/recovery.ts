@@ -20,7 +20,7 @@ import type { Ownership } from './drivers/bridge/ownership.ts';
 import { driverNamed } from './drivers/lookup.ts';
 import type { SandboxRecord } from './model.ts';
 import { takeBack } from './networks/remove.ts';
-import { directListeners } from './sandboxes/gateway.ts';
+import { directListeners } from './sandboxes/ports.ts';
 import { takeBackSandbox } from './sandboxes/remove.ts';
 
 /** Fills the memory from the store. No kernel yet: addresses are booked before anything is decided. */
@@ -30,6 +30,9 @@ export function loadRecords(context: Context): void {
 }
 
 export async function recover(context: Context, ownership: Ownership): Promise<void> {
+  // names first: containers ask for them at this moment
+  for (const record of context.state.sandboxes.values())
+    if (lossOf(context, record) === undefined) resume(context, record);
   for (const record of context.state.networks.values())
     if (record.state === 'ready' && !record.network.spec.isConfigOnly) assertNetwork(context, record.network.id);
   // with the rules of every sandbox that is ready; those that turn out dead go with the next change
@@ -72,6 +75,16 @@ async function recoverSandbox(context: Context, record: SandboxRecord): Promise<
   if (unheld.length > 0)
     context.log.warn('ports are in use by another program; the rules still serve them', { sandbox: id, unheld });
   directListeners(context, whole);
+}
+
+/** The resolver of a sandbox that lives on; a failure is logged. */
+function resume(context: Context, record: SandboxRecord): void {
+  if (record.hasResolver !== true) return;
+  try {
+    context.dns.start(record);
+  } catch (error) {
+    context.log.error('names could not be served again', { sandbox: record.spec.id, error });
+  }
 }
 
 /** Why a sandbox cannot live on; undefined when it can. */

@@ -1,6 +1,7 @@
 /** The controller's memory: an index over the records of the store. Questions only; every change goes to the store first. */
 import { BoxshipError } from '@boxship/base';
 import type { Network } from './controller.ts';
+import { NameIndex } from './dns/names.ts';
 import type { EndpointRecord, NetworkRecord, SandboxRecord } from './model.ts';
 
 export class State {
@@ -8,6 +9,8 @@ export class State {
   readonly sandboxes = new Map<string, SandboxRecord>();
   /** Addresses in use, by network: what IPAM avoids. */
   readonly #addresses = new Map<string, Map<string, string>>();
+  /** Names of the endpoints of sandboxes that stand. */
+  readonly names = new NameIndex();
 
   setSandbox(record: SandboxRecord): void {
     this.#forget(record.spec.id);
@@ -17,6 +20,7 @@ export class State {
       this.#addresses.set(endpoint.networkId, used);
       for (const address of [endpoint.ipv4Address, endpoint.ipv6Address])
         if (address !== '') used.set(address, record.spec.id);
+      if (record.state === 'ready') this.names.add(endpoint);
     }
   }
 
@@ -30,6 +34,7 @@ export class State {
       const used = this.#addresses.get(endpoint.networkId);
       used?.delete(endpoint.ipv4Address);
       used?.delete(endpoint.ipv6Address);
+      this.names.remove(endpoint);
     }
   }
 

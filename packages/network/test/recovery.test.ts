@@ -171,6 +171,52 @@ describe('while no controller lives', () => {
     expect(other.endpoints[0]?.ipv4Address).not.toBe(web.endpoints[0]?.ipv4Address);
   });
 
+  test('names are served again by the successor at the same place, for members that came in between too', async () => {
+    networkd.start();
+    await networkd.controller.createNetwork({ name: 'app', driver: 'bridge' });
+    const web = await sandbox(networkd, 'web', 8080, 'app');
+    const db = await sandbox(networkd, 'db', 8081, 'app');
+    const dig = (name: string): Promise<string> =>
+      host.run(web.namespacePath, 'dig', '+short', '+tries=1', '+time=1', '@127.0.0.11', name);
+    const rules = (): Promise<string> => host.run(web.namespacePath, 'nft', '-y', 'list', 'table', 'ip', 'boxship-dns');
+    const before = await rules();
+    expect(await dig('db')).toBe(db.endpoints[0]?.ipv4Address);
+    await networkd.kill();
+    await expect(dig('db')).rejects.toThrow();
+    networkd.start();
+    await networkd.controller.listNetworks();
+    expect(await dig('db')).toBe(db.endpoints[0]?.ipv4Address);
+    expect(await rules()).toBe(before);
+    const late = await sandbox(networkd, 'late', 8082, 'app');
+    expect(await dig('late')).toBe(late.endpoints[0]?.ipv4Address);
+    // somebody sits on the resolver's port when the next controller comes
+    await networkd.kill();
+    const port = / to 127\.0\.0\.11:(\d+)/.exec(before)?.[1] ?? '';
+    const squatter = host.spawn(web.namespacePath, 'socat', [`TCP-LISTEN:${port},bind=127.0.0.11`, 'STDOUT']);
+    await poll(
+      { everyMs: 20, timeoutMs: 3000 },
+      async () => (await host.run(web.namespacePath, 'ss', '-lnt')).includes(`:${port} `) || undefined,
+    );
+    networkd.start();
+    await networkd.controller.listNetworks();
+    expect(await dig('db')).toBe(db.endpoints[0]?.ipv4Address);
+    expect(await rules()).not.toBe(before);
+    squatter.kill();
+  });
+
+  test('a resolver stays with a sandbox that has left its last network of names', async () => {
+    networkd.start();
+    await networkd.controller.createNetwork({ name: 'app', driver: 'bridge' });
+    const web = await sandbox(networkd, 'web', 8080);
+    await networkd.controller.connect(web.id, { network: 'app' });
+    await networkd.controller.disconnect(web.id, 'app');
+    await networkd.kill();
+    networkd.start();
+    await networkd.controller.listNetworks();
+    // its resolv.conf names the resolver: an answer of whatever kind
+    expect(await host.run(web.namespacePath, 'dig', '+tries=1', '@127.0.0.11', '.', 'NS')).toContain('status: ');
+  });
+
   test('calls wait for a controller that is being started again', async () => {
     networkd.start();
     await networkd.controller.listNetworks();

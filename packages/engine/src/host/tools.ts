@@ -44,6 +44,8 @@ export const testTools: readonly HostTool[] = [
   ['conntrack', 'conntrack'],
   ['ping', 'iputils-ping'],
   ['ps', 'procps'],
+  ['dig', 'bind9-dnsutils'],
+  ['dnsmasq', 'dnsmasq-base'],
 ].map(([name = '', packageName = '']) => ({ name, reason: 'is used by the tests', packages: all(packageName) }));
 
 // a shell of an ordinary user, and some init systems, leave the sbin directories out

@@ -99,6 +99,11 @@ export function verdict(code: keyof typeof verdictCode, chain?: string): Express
   return expression('immediate', attribute.be32(1, 0), attribute.nested(2, attribute.nested(2, ...data)));
 }
 
+/** Bytes known beforehand, into a register. */
+export function load(bytes: Uint8Array, register: number): Expression {
+  return expression('immediate', attribute.be32(1, register), value(2, bytes));
+}
+
 /** Destination NAT to the address and port in registers. */
 export function dnat(family: 4 | 6, registers: { address: number; port: number }): Expression {
   return expression(

@@ -47,6 +47,15 @@ export function serversOf(text: string): string[] {
   return valuesOf(text, 'nameserver');
 }
 
+/** Options of a resolv.conf; the last line that has some counts. */
+export function optionsOf(text: string): string[] {
+  return valuesOf(text, 'options').at(-1)?.split(' ') ?? [];
+}
+
+function searchOf(text: string): string[] {
+  return valuesOf(text, 'search').at(-1)?.split(' ') ?? [];
+}
+
 const isLoopback = (server: string): boolean => server.startsWith('127.') || server === '::1';
 
 /** Docker's file for a container with or without IPv6. */
@@ -54,14 +63,11 @@ export function buildResolvConf(hostText: string, overrides: DnsOverrides, hasIP
   const { servers = [], search = [], options = [] } = overrides;
   if (servers.length > 0 || search.length > 0 || options.length > 0) {
     const kept = servers.length > 0 ? servers : usableServers(hostText, hasIPv6);
-    const domains = search.length > 0 ? search : (valuesOf(hostText, 'search').at(-1)?.split(' ') ?? []);
-    const flags = options.length > 0 ? options : (valuesOf(hostText, 'options').at(-1)?.split(' ') ?? []);
-    const lines: string[] = [];
-    // `--dns-search .` means: no search list
-    if (domains.length > 0 && !(domains.length === 1 && domains[0] === '.')) lines.push(`search ${domains.join(' ')}`);
-    lines.push(...kept.map((server) => `nameserver ${server}`));
-    if (flags.length > 0) lines.push(`options ${flags.join(' ')}`);
-    return `${lines.join('\n')}\n`;
+    return fileOf(
+      search.length > 0 ? search : searchOf(hostText),
+      kept,
+      options.length > 0 ? options : optionsOf(hostText),
+    );
   }
   const reachable = hostText
     .split('\n')
@@ -75,6 +81,39 @@ export function buildResolvConf(hostText: string, overrides: DnsOverrides, hasIP
   return `${rest}${usableServers(hostText, hasIPv6)
     .map((server) => `nameserver ${server}`)
     .join('\n')}\n`;
+}
+
+/**
+ * The file of a container with a resolver of its own: it names that resolver alone. The servers it passes on to are told in
+ * comments, `host(…)` being those that are asked from the host.
+ */
+export function buildResolverConf(hostText: string, overrides: DnsOverrides, resolver: string): string {
+  const { servers = [], search = [], options = [] } = overrides;
+  const flags = options.length > 0 ? [...options] : optionsOf(hostText);
+  // one word is the name of a container, to be asked for as it is
+  const hasNdots = flags.some((flag) => flag.startsWith('ndots:'));
+  if (!hasNdots) flags.push('ndots:0');
+  const outer = servers.length > 0 ? servers : serversOf(hostText).map((server) => `host(${server})`);
+  const overridden = Object.entries({ nameservers: servers, search, options }).flatMap(([name, list]) =>
+    list.length > 0 ? [name] : [],
+  );
+  const ndotsFrom = !hasNdots ? 'internal' : options.length > 0 ? 'override' : 'host';
+  return [
+    fileOf(search.length > 0 ? search : searchOf(hostText), [resolver], flags),
+    `# ExtServers: [${outer.join(' ')}]`,
+    `# Overrides: [${overridden.join(' ')}]`,
+    `# Option ndots from: ${ndotsFrom}`,
+    '',
+  ].join('\n');
+}
+
+function fileOf(search: readonly string[], servers: readonly string[], options: readonly string[]): string {
+  const lines: string[] = [];
+  // `--dns-search .` means: no search list
+  if (search.length > 0 && !(search.length === 1 && search[0] === '.')) lines.push(`search ${search.join(' ')}`);
+  lines.push(...servers.map((server) => `nameserver ${server}`));
+  if (options.length > 0) lines.push(`options ${options.join(' ')}`);
+  return `${lines.join('\n')}\n`;
 }
 
 const isUsable = (server: string, hasIPv6: boolean): boolean =>

@@ -2,14 +2,15 @@
 import { BoxshipError, failPoint } from '@boxship/base';
 import type { Context } from '../context.ts';
 import type { Endpoint, EndpointSpec, Network } from '../controller.ts';
+import { isNamed } from '../dns/names.ts';
 import { setDefaultRoutes } from '../drivers/bridge/driver.ts';
 import { driverNamed } from '../drivers/lookup.ts';
 import type { EndpointRecord, SandboxRecord } from '../model.ts';
 import { planEndpoint } from './endpoint.ts';
-import { announce, changeOwnFile } from './files.ts';
-import { directListeners, firewallPorts, gatewayOf, gatewaysOf } from './gateway.ts';
+import { changeOwnFile, tellLinked, writeResolverFile } from './files.ts';
+import { firewallPorts, gatewayOf, gatewaysOf } from './gateway.ts';
 import { openNamespace } from './namespace.ts';
-import { holdPorts } from './ports.ts';
+import { directListeners, holdPorts } from './ports.ts';
 import { validateCombination, validateEndpoint } from './validate.ts';
 
 /** @throws notFound, permissionDenied, invalidArgument with Docker's texts */
@@ -31,6 +32,7 @@ export async function connect(context: Context, sandboxId: string, spec: Endpoin
     const planned: SandboxRecord = {
       ...before,
       endpoints: [...before.endpoints, added],
+      hasResolver: before.hasResolver === true || isNamed(added.endpoint),
       nextInterface: before.nextInterface + 1,
     };
     // books the address while the ports are waited for
@@ -50,8 +52,12 @@ export async function connect(context: Context, sandboxId: string, spec: Endpoin
       joinSandbox(context, network, added, after);
       await failPoint('ep.veth');
       moveGateway(context, before, after);
-      changeOwnFile(context, after, added.endpoint, 'here');
-      announce(context, after, added.endpoint, 'here');
+      if (after.hasResolver === true && !context.dns.has(sandboxId)) {
+        context.dns.start(after);
+        writeResolverFile(after);
+      }
+      changeOwnFile(after, added.endpoint, 'here');
+      tellLinked(context, added.endpoint);
     } catch (error) {
       await part(context, after, added);
       throw error;
@@ -89,15 +95,15 @@ async function part(context: Context, before: SandboxRecord, member: EndpointRec
   const { endpoint } = member;
   const after: SandboxRecord = { ...before, endpoints: before.endpoints.filter((other) => other !== member) };
   const network = context.state.networks.get(endpoint.networkId)?.network;
+  context.state.names.remove(endpoint);
   moveGateway(context, before, after);
   // the link goes before its address is free for others; a crash in between leaves a link that the next start removes
   if (network !== undefined) await driverNamed(context, network.spec.driver).leave(network, member);
   await failPoint('ep.parted');
-  changeOwnFile(context, before, endpoint, 'gone');
+  changeOwnFile(before, endpoint, 'gone');
   context.store.saveSandbox(after);
   context.state.setSandbox(after);
   context.addresses.release(endpoint.networkId, endpoint.ipv4Address, endpoint.ipv6Address);
-  announce(context, after, endpoint, 'gone');
 }
 
 function joinSandbox(context: Context, network: Network, added: EndpointRecord, record: SandboxRecord): void {

@@ -7,14 +7,15 @@ import { join } from 'node:path';
 import { failPoint } from '@boxship/base';
 import type { Context } from '../context.ts';
 import type { EndpointSpec, Network, Sandbox, SandboxSpec } from '../controller.ts';
+import { isNamed } from '../dns/names.ts';
 import { setDefaultRoutes } from '../drivers/bridge/driver.ts';
 import { driverNamed } from '../drivers/lookup.ts';
 import type { EndpointRecord, SandboxRecord } from '../model.ts';
 import { planEndpoint } from './endpoint.ts';
-import { announce, writeFiles } from './files.ts';
-import { directListeners, firewallPorts, gatewayOf, gatewaysOf } from './gateway.ts';
+import { tellLinked, writeFiles } from './files.ts';
+import { firewallPorts, gatewayOf, gatewaysOf } from './gateway.ts';
 import { makeNamespace, shareNamespace } from './namespace.ts';
-import { holdPorts } from './ports.ts';
+import { directListeners, holdPorts } from './ports.ts';
 import { takeBackSandbox } from './remove.ts';
 import { validateSandbox } from './validate.ts';
 
@@ -62,6 +63,7 @@ function plan(context: Context, spec: SandboxSpec, joined: Joined): SandboxRecor
     namespacePath: join(context.namespaceDirectory, spec.id),
     endpoints,
     ports: [],
+    hasResolver: endpoints.some(({ endpoint }) => isNamed(endpoint)),
     nextInterface: endpoints.length,
   };
 }
@@ -76,8 +78,9 @@ function build(context: Context, record: SandboxRecord, joined: Joined): void {
   }
   const gateway = gatewayOf(record.endpoints.map(({ endpoint }) => endpoint));
   if (gateway !== undefined) setDefaultRoutes(access, gateway.interfaceName, gatewaysOf(gateway));
+  if (record.hasResolver === true) context.dns.start(record);
   writeFiles(context, record);
-  for (const { endpoint } of record.endpoints) announce(context, record, endpoint, 'here');
+  for (const { endpoint } of record.endpoints) tellLinked(context, endpoint);
 }
 
 function publish(context: Context, record: SandboxRecord): void {

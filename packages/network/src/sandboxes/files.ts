@@ -1,60 +1,70 @@
-/** The files of sandboxes: written when one is made, and the names of others kept up to date while they come and go. */
+/** The files of sandboxes: written when one is made, changed when it joins and leaves networks and when linked containers move. */
 
 import { readFileSync } from 'node:fs';
-import { networkInterfaces } from 'node:os';
 import { shortId } from '@boxship/base';
 import type { Context } from '../context.ts';
-import type { Endpoint, Network } from '../controller.ts';
+import type { Endpoint } from '../controller.ts';
+import { isNamed } from '../dns/names.ts';
+import { resolverAddress } from '../dns/server.ts';
+import { parseExtraHost } from '../files/extra-host.ts';
 import { changeHostsFile, hostsLine, overwrite, writeHostsFile } from '../files/hosts-file.ts';
-import { buildResolvConf, readHostResolvConf, writeResolvConf } from '../files/resolv-conf.ts';
+import { buildResolvConf, buildResolverConf, readHostResolvConf, writeResolvConf } from '../files/resolv-conf.ts';
+import { hostGateway } from '../host-gateway.ts';
 import type { SandboxRecord } from '../model.ts';
-import { parseExtraHost } from './validate.ts';
 
 const addressesOf = (endpoint: Endpoint): string[] =>
   [endpoint.ipv4Address, endpoint.ipv6Address].filter((address) => address !== '');
 
-const isUserDefined = (network: Network | undefined): boolean =>
-  network !== undefined && network.spec.driver === 'bridge' && network.spec.name !== 'bridge';
+/** The path of a file that the sandbox has; undefined for one that it was not given. */
+const pathOf = (record: SandboxRecord, file: 'hostsPath' | 'resolvConfPath'): string | undefined =>
+  record.spec.files?.[file] || undefined;
 
-/** Writes `/etc/hosts` and `resolv.conf` of a sandbox, and its name into the files of its neighbours. */
+/** Writes `/etc/hosts` and `resolv.conf` of a sandbox. */
 export function writeFiles(context: Context, record: SandboxRecord): void {
-  const { files, extraHosts, dns, useHostNamespace } = record.spec;
+  const { extraHosts, useHostNamespace } = record.spec;
   const endpoints = record.endpoints.map(({ endpoint }) => endpoint);
   const isHost = useHostNamespace === true || endpoints.some((endpoint) => endpoint.networkName === 'host');
-  const extra = (extraHosts ?? []).map((entry) => {
-    const { name, address } = parseExtraHost(entry);
-    return hostsLine(address === 'host-gateway' ? hostGateway(context) : address, name);
-  });
-  if (files?.hostsPath !== undefined && files.hostsPath !== '') {
+  const hostsPath = pathOf(record, 'hostsPath');
+  if (hostsPath !== undefined) {
+    const extra = (extraHosts ?? []).map((entry) => {
+      const { name, address } = parseExtraHost(entry);
+      return hostsLine(address === 'host-gateway' ? hostGateway(context.state) : address, name);
+    });
     if (isHost) {
-      overwrite(files.hostsPath, readFileSync('/etc/hosts', 'utf8'));
-      changeHostsFile(files.hostsPath, { add: extra });
+      overwrite(hostsPath, readFileSync('/etc/hosts', 'utf8'));
+      changeHostsFile(hostsPath, { add: extra });
     } else {
       const own = endpoints.flatMap((endpoint) => ownLines(record, endpoint));
       const links = endpoints.flatMap((endpoint) => linkLines(context, record, endpoint));
-      writeHostsFile(files.hostsPath, [...extra, ...links, ...own, ...neighbourLines(context, record)]);
+      writeHostsFile(hostsPath, [...extra, ...links, ...own]);
     }
   }
-  if (files?.resolvConfPath !== undefined && files.resolvConfPath !== '') {
-    const hostText = readHostResolvConf();
-    const hasOverrides = [dns?.servers, dns?.search, dns?.options].some((list) => (list?.length ?? 0) > 0);
-    if (isHost && !hasOverrides) overwrite(files.resolvConfPath, hostText);
-    else {
-      const hasIPv6 = endpoints.some((endpoint) => endpoint.ipv6Address !== '');
-      writeResolvConf(files.resolvConfPath, buildResolvConf(hostText, dns ?? {}, hasIPv6));
-    }
-  }
+  writeResolverFile(record, isHost);
+}
+
+/** `resolv.conf` alone: also when the sandbox gets a resolver while it lives. */
+export function writeResolverFile(record: SandboxRecord, isHost = false): void {
+  const path = pathOf(record, 'resolvConfPath');
+  if (path === undefined) return;
+  const dns = record.spec.dns ?? {};
+  const hostText = readHostResolvConf();
+  const hasOverrides = [dns.servers, dns.search, dns.options].some((list) => (list?.length ?? 0) > 0);
+  const hasIPv6 = record.endpoints.some(({ endpoint }) => endpoint.ipv6Address !== '');
+  if (isHost && !hasOverrides) overwrite(path, hostText);
+  else if (record.hasResolver === true) writeResolvConf(path, buildResolverConf(hostText, dns, resolverAddress));
+  else writeResolvConf(path, buildResolvConf(hostText, dns, hasIPv6));
 }
 
 /** `IP<tab>HOSTNAME`, with a domain `IP<tab>FQDN HOSTNAME`. */
-export function ownLines(record: SandboxRecord, endpoint: Endpoint): string[] {
+function ownLines(record: SandboxRecord, endpoint: Endpoint): string[] {
   const { hostname, domainname } = record.spec;
   const names = domainname === '' ? hostname : `${hostname}.${domainname} ${hostname}`;
   return addressesOf(endpoint).map((address) => hostsLine(address, names));
 }
 
-/** Legacy links of the default bridge: `IP<tab>ALIAS HOSTNAME NAME`. On other networks a link is only one more name. */
+/** Legacy links of the default bridge: `IP<tab>ALIAS HOSTNAME NAME`. On other networks a link is a name in the DNS. */
 function linkLines(context: Context, record: SandboxRecord, endpoint: Endpoint): string[] {
+  if (isNamed(endpoint)) return [];
   return (endpoint.spec.links ?? []).flatMap((link) => {
     const [container = '', alias = container] = link.split(':');
     for (const { sandbox, member } of context.state.membersOf(endpoint.networkId)) {
@@ -68,58 +78,20 @@ function linkLines(context: Context, record: SandboxRecord, endpoint: Endpoint):
   });
 }
 
-/** How the members of a user-defined network are written into each other's files. */
-function presenceLines(endpoint: Endpoint): string[] {
-  const names = [
-    ...endpoint.dnsNames,
-    ...endpoint.dnsNames.slice(0, 1).map((name) => `${name}.${endpoint.networkName}`),
-  ];
-  return addressesOf(endpoint).map((address) => hostsLine(address, names.join(' ')));
-}
-
-function neighbourLines(context: Context, record: SandboxRecord): string[] {
-  return record.endpoints.flatMap(({ endpoint }) => {
-    if (!isUserDefined(context.state.networks.get(endpoint.networkId)?.network)) return [];
-    return context.state
-      .membersOf(endpoint.networkId)
-      .flatMap(({ sandbox, member }) => (sandbox.spec.id === record.spec.id ? [] : presenceLines(member.endpoint)));
-  });
-}
-
-/** Tells the neighbours of an endpoint that it is there, or (`gone`) that it was. */
-export function announce(context: Context, record: SandboxRecord, endpoint: Endpoint, kind: 'here' | 'gone'): void {
-  const isUser = isUserDefined(context.state.networks.get(endpoint.networkId)?.network);
-  const lines = presenceLines(endpoint);
+/** Tells those who are linked to an endpoint that it is there: a container started anew has a new address. */
+export function tellLinked(context: Context, endpoint: Endpoint): void {
+  if (isNamed(endpoint)) return;
   for (const { sandbox, member } of context.state.membersOf(endpoint.networkId)) {
-    const path = sandbox.spec.files?.hostsPath;
-    if (path === undefined || path === '' || sandbox.spec.id === record.spec.id) continue;
-    if (isUser) changeHostsFile(path, kind === 'here' ? { add: lines } : { remove: lines });
-    // a linked container that was started anew has a new address
-    if (kind === 'here') changeHostsFile(path, { add: linkLines(context, sandbox, member.endpoint) });
+    const path = pathOf(sandbox, 'hostsPath');
+    if (path !== undefined && member.endpoint.id !== endpoint.id)
+      changeHostsFile(path, { add: linkLines(context, sandbox, member.endpoint) });
   }
 }
 
-/** The endpoint's own lines and those of its neighbours, in the file of a sandbox that joined or left while it lives. */
-export function changeOwnFile(
-  context: Context,
-  record: SandboxRecord,
-  endpoint: Endpoint,
-  kind: 'here' | 'gone',
-): void {
-  const path = record.spec.files?.hostsPath;
-  if (path === undefined || path === '') return;
-  const neighbours = neighbourLines(context, { ...record, endpoints: [{ endpoint, hostInterface: '' }] });
-  const lines = [...ownLines(record, endpoint), ...neighbours];
+/** The endpoint's own lines in the file of a sandbox that joined or left while it lives. */
+export function changeOwnFile(record: SandboxRecord, endpoint: Endpoint, kind: 'here' | 'gone'): void {
+  const path = pathOf(record, 'hostsPath');
+  if (path === undefined) return;
+  const lines = ownLines(record, endpoint);
   changeHostsFile(path, kind === 'here' ? { add: lines } : { remove: lines });
-}
-
-/** `host-gateway`: the address of the default bridge, else any address of the host. */
-function hostGateway(context: Context): string {
-  for (const { network } of context.state.networks.values())
-    if (network.spec.name === 'bridge') return network.spec.pools[0]?.gateway ?? '127.0.0.1';
-  return (
-    Object.values(networkInterfaces())
-      .flat()
-      .find((entry) => entry?.internal === false)?.address ?? '127.0.0.1'
-  );
 }

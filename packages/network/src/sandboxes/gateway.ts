@@ -1,8 +1,6 @@
 /** Which endpoint carries the default route and the published ports of a sandbox. */
-import type { Context } from '../context.ts';
 import type { Endpoint, PublishedPort } from '../controller.ts';
 import type { FirewallPort } from '../firewall/ruleset.ts';
-import type { SandboxRecord } from '../model.ts';
 
 /** Docker's order: priority, number of families with a gateway, then the name of the network. undefined: none can. */
 export function gatewayOf(endpoints: readonly Endpoint[]): Endpoint | undefined {
@@ -28,13 +26,4 @@ export function firewallPorts(ports: readonly PublishedPort[], gateway: Endpoint
     const containerIp = port.hostIp.includes(':') ? gateway.ipv6Address : gateway.ipv4Address;
     return containerIp === '' ? [] : [{ ...port, containerIp }];
   });
-}
-
-/** Sends what reaches the listeners of a sandbox to its gateway endpoint. */
-export function directListeners(context: Context, record: SandboxRecord): void {
-  const gateway = gatewayOf(record.endpoints.map(({ endpoint }) => endpoint));
-  context.ports.direct(
-    record.spec.id,
-    gateway === undefined ? undefined : { ipv4: gateway.ipv4Address, ipv6: gateway.ipv6Address },
-  );
 }

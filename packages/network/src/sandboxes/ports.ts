@@ -28,3 +28,12 @@ export async function holdPorts(context: Context, record: SandboxRecord): Promis
     );
   }
 }
+
+/** Sends what reaches the listeners of a sandbox to its gateway endpoint. */
+export function directListeners(context: Context, record: SandboxRecord): void {
+  const gateway = gatewayOf(record.endpoints.map(({ endpoint }) => endpoint));
+  context.ports.direct(
+    record.spec.id,
+    gateway === undefined ? undefined : { ipv4: gateway.ipv4Address, ipv6: gateway.ipv6Address },
+  );
+}

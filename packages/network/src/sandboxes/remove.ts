@@ -4,7 +4,6 @@ import { removeNetworkNamespace } from '@boxship/linux';
 import type { Context } from '../context.ts';
 import { driverNamed } from '../drivers/lookup.ts';
 import type { EndpointRecord, SandboxRecord } from '../model.ts';
-import { announce } from './files.ts';
 import { firewallPorts, gatewayOf } from './gateway.ts';
 
 /** How long the kernel gets to drop the links of a namespace nobody holds any more; it needs 20 to 65 ms. */
@@ -27,13 +26,12 @@ export async function takeBackSandbox(context: Context, record: SandboxRecord): 
   if (isPublished) context.firewall.withdraw(portsOf(record));
   context.ports.release(id);
   await failPoint('stop.ports-released');
+  context.dns.stop(id);
   removeNetworkNamespace(record.namespacePath);
   await failPoint('stop.net-released');
   context.state.deleteSandbox(id);
-  for (const { endpoint } of record.endpoints) {
-    announce(context, record, endpoint, 'gone');
+  for (const { endpoint } of record.endpoints)
     context.addresses.release(endpoint.networkId, endpoint.ipv4Address, endpoint.ipv6Address);
-  }
   context.store.deleteSandbox(id);
   await failPoint('stop.row-deleted');
   reapLinks(context, record.endpoints);

@@ -3,9 +3,9 @@ import { isIP } from 'node:net';
 import { BoxshipError } from '@boxship/base';
 import type { Context } from '../context.ts';
 import type { EndpointSpec, Network, SandboxSpec } from '../controller.ts';
+import { hostsName, parseExtraHost } from '../files/extra-host.ts';
 
 const hostname = /^[a-zA-Z0-9_]([a-zA-Z0-9_.-]*[a-zA-Z0-9_])?\.?$/;
-const hostsName = /^[^\s#:]+$/;
 
 /** @throws invalidArgument, notFound */
 export function validateSandbox(context: Context, spec: SandboxSpec): { endpoint: EndpointSpec; network: Network }[] {
@@ -71,15 +71,4 @@ export function validateCombination(networks: readonly Network[]): void {
       'invalidArgument',
       'container cannot be disconnected from host network or connected to host network',
     );
-}
-
-/** `name:address`. @throws invalidArgument with Docker's text */
-export function parseExtraHost(entry: string): { name: string; address: string } {
-  const at = entry.indexOf(':');
-  const name = entry.slice(0, at);
-  const address = entry.slice(at + 1).replace(/^\[(.*)\]$/, '$1');
-  if (at < 1 || !hostsName.test(name)) throw new BoxshipError('invalidArgument', `bad format for add-host: "${entry}"`);
-  if (address !== 'host-gateway' && isIP(address) === 0)
-    throw new BoxshipError('invalidArgument', `invalid IP address in add-host: "${address}"`);
-  return { name, address };
 }

@@ -3,6 +3,7 @@
  * reads the kernel back: packets, not rules.
  */
 import { afterAll, afterEach, beforeAll, describe } from 'vitest';
+import { dnsTests } from './dns.ts';
 import { networkTests } from './networks.ts';
 import { portTests } from './ports.ts';
 import { sandboxTests } from './sandboxes.ts';
@@ -25,6 +26,7 @@ export function networkSuite(name: string, make: () => Promise<SuiteTarget>): vo
         if (!['bridge', 'host', 'none'].includes(spec.name)) await suite.controller.removeNetwork(id);
     });
     sandboxTests(suite);
+    dnsTests(suite);
     portTests(suite);
     networkTests(suite);
   });

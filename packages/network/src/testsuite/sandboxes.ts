@@ -85,19 +85,6 @@ export function sandboxTests(suite: Suite): void {
     });
   });
 
-  test('members of a user network find each other by name, also those that come and go later', async () => {
-    await suite.controller.createNetwork({ name: 'app', driver: 'bridge' });
-    const web = await suite.sandbox('web', { endpoints: [{ network: 'app' }] });
-    const inode = statSync(web.spec.files?.hostsPath ?? '').ino;
-    const db = await suite.sandbox('db', { endpoints: [{ network: 'app', aliases: ['postgres'] }] });
-    const line = `${addressOf(db)}\tdb postgres ${db.id.slice(0, 12)} db.app`;
-    expect(hostsOf(web)).toContain(`${line}\n`);
-    expect(hostsOf(db)).toContain(`${addressOf(web)}\tweb `);
-    await suite.controller.removeSandbox(db.id);
-    expect(hostsOf(web)).not.toContain(line);
-    expect(statSync(web.spec.files?.hostsPath ?? '').ino).toBe(inode);
-  });
-
   test('links, extra hosts and names in /etc/hosts', async () => {
     const db = await suite.sandbox('db');
     const web = await suite.sandbox('web', {

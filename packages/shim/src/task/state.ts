@@ -33,8 +33,7 @@ export function checkAllowed(verb: Verb, state: ProcessState): void {
   if (allowed[verb].includes(state)) return;
   if (verb === 'kill') throw new BoxshipError('notFound', 'process already finished');
   const subject = verb === 'exec' ? 'in a' : 'a';
-  const isProcess = verb === 'start' || verb === 'delete' || (verb === 'resume' && state === 'running');
-  const noun = verb === 'exec' ? 'state' : isProcess ? 'process' : 'container';
+  const noun = verb === 'exec' ? 'state' : verb === 'start' || verb === 'delete' ? 'process' : 'container';
   throw new BoxshipError('unknown', `cannot ${verb} ${subject} ${state} ${noun}`);
 }
 
