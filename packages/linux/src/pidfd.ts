@@ -45,12 +45,20 @@ export function duplicateFrom(pidfd: number, fd: number): number {
  * /proc while it is a zombie. Undefined while it runs, or when the kernel cannot tell any more.
  */
 export function exitStatusOfPidfd(pidfd: number, pid: number): number | undefined {
+  const told = statusInHandle(pidfd);
+  if (told !== undefined) return told;
+  const stat = processStat(pid);
+  // signal 0 reaches a zombie, too: the pid still was this process's when its status was read
+  if ((stat?.state === 'Z' || stat?.state === 'X') && signalPidfd(pidfd, 0)) return stat.waitStatus;
+  // reaped between the two questions: the kernel fills the handle before the process leaves /proc
+  return statusInHandle(pidfd);
+}
+
+function statusInHandle(pidfd: number): number | undefined {
   const info = Buffer.alloc(64);
   info.writeBigUInt64LE(BigInt(PIDFD_INFO_EXIT), 0);
-  if (ioctl(pidfd, PIDFD_GET_INFO, info) >= 0 && (info.readBigUInt64LE(0) & BigInt(PIDFD_INFO_EXIT)) !== 0n)
-    return info.readInt32LE(60);
-  const stat = processStat(pid);
-  return stat?.state === 'Z' ? stat.waitStatus : undefined;
+  const isTold = ioctl(pidfd, PIDFD_GET_INFO, info) >= 0 && (info.readBigUInt64LE(0) & BigInt(PIDFD_INFO_EXIT)) !== 0n;
+  return isTold ? info.readInt32LE(60) : undefined;
 }
 
 /** Calls back once when the process has ended (it may still be a zombie). The descriptor must stay open until then. */

@@ -60,6 +60,8 @@ async function run(args: ShimArguments): Promise<void> {
     socketDirectory: sockets,
     events: new TaskEvents(publisher),
     log,
+    // a foreign containerd starts no successor: it cleans up after a shim that has ended
+    keeperDirectory: isWarm ? directory : undefined,
   });
   const orphans = reapOrphans(group);
   const server = new TtrpcServer({
@@ -73,6 +75,7 @@ async function run(args: ShimArguments): Promise<void> {
     isEnding = true;
     // a peer that does not read must not keep the shim: containerd waits for its end
     setTimeout(() => process.exit(0), 2 * FLUSH_MS).unref();
+    group.keeper?.update(); // with no container left nothing is held any more
     await publisher.flush(FLUSH_MS);
     await server[Symbol.asyncDispose]();
     orphans[Symbol.dispose]();

@@ -26,8 +26,8 @@ describe('one shim', () => {
         return { id, log, code };
       }),
     );
-    // nothing but the runtime's commands was ever started: no process of ours per container
-    expect(childrenOf(h.shimPid).length).toBeLessThanOrEqual(50);
+    // no process of ours per container: one keeper for all, and the last one on its way out
+    expect(childrenOf(h.shimPid).length).toBeLessThanOrEqual(50 + 2);
     for (const [i, { id, log, code }] of all.entries()) {
       expect((await code).exitStatus).toBe(i);
       expect(readJsonLog(log).map((r) => r.log)).toEqual([`number ${i}\n`]);
@@ -36,7 +36,7 @@ describe('one shim', () => {
         ['/tasks/create', '/tasks/start', '/tasks/exit', '/tasks/delete'].slice(0, h.topics(id).length),
       );
     }
-    expect(childrenOf(h.shimPid)).toEqual([]);
+    await h.until(() => childrenOf(h.shimPid).length === 0);
   }, 90_000);
 
   it('20 containers with idle input and output do not hold up an exec', async () => {

@@ -215,6 +215,19 @@ export class Harness implements AsyncDisposable {
     return `binary:///usr/bin/boxship-logger?${query}`;
   }
 
+  /** What the living keepers of this group hold, by name. */
+  keepers(): string[][] {
+    return readdirSync('/proc').flatMap((pid) => {
+      try {
+        const variables = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
+        const list = variables.find((each) => each.startsWith(`BOXSHIP_KEEPER=${this.root}`))?.split('=')[1];
+        return list === undefined ? [] : [readFileSync(list, 'utf8').trim().split('\n')];
+      } catch {
+        return []; // no process, or one that has ended since
+      }
+    });
+  }
+
   topics(id: string): string[] {
     return this.events.filter((e) => e.value['containerId'] === id).map((e) => e.topic);
   }

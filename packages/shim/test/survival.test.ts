@@ -1,5 +1,5 @@
 /** `kill -9` of the shim costs nothing. The test plays containerd: it holds a pidfd of each init and a duplicate of terminals. */
-import { closeSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { sleep } from '@boxship/base';
@@ -208,6 +208,46 @@ describe('kill -9 of the shim', () => {
     writeNow(into, Buffer.from('stty size; exit 7\r'));
     expect(await h.wait(id)).toBe(7);
     await h.task.delete({ id, execId: '' });
+  });
+
+  it('with nobody else to hold anything: terminals, input, last lines and codes are kept, those of execs too', async () => {
+    const [stdin, stdout] = ['ki', 'ko'].map((n) => join(h.root, n)) as [string, string];
+    makeFifo(stdin);
+    makeFifo(stdout);
+    const out = openFifo(stdout, { access: 'read-write' });
+    const into = openFifo(stdin, { access: 'read-write' });
+    fds.push(out, into);
+    const terminal = await h.run1(['sh'], { terminal: true, stdin, stdout });
+    const flag = join(h.rootfs, 'tmp', 'over');
+    const untilFlag = 'while [ ! -e /tmp/over ]; do usleep 10000; done';
+    const log = join(h.root, 'k.log');
+    const ending = await h.run1(['sh', '-c', `${untilFlag}; echo last; exit 42`], { stdout: h.logUri(log) });
+    const readerIn = join(h.root, 'ri');
+    makeFifo(readerIn);
+    const reader = await h.run1(['sh', '-c', 'read x; exit 8'], { stdin: readerIn });
+    const execId = await h.exec(terminal.id, ['sh', '-c', `${untilFlag}; exit 5`]);
+    await h.task.start({ id: terminal.id, execId });
+    await h.until(() => h.keepers().some((names) => names.includes(`${terminal.id}/${execId}/pidfd`)));
+    await killShim();
+    writeFileSync(flag, '');
+    // whoever is the parent now reaps it at its leisure: the successor must not depend on that
+    await h.until(() => [undefined, 'Z'].includes(processStat(ending.pid)?.state));
+    await h.startShim();
+    expect(await h.wait(ending.id)).toBe(42);
+    expect(readJsonLog(log).map((r) => r.log)).toEqual(['last\n']);
+    expect(await h.wait(terminal.id, execId)).toBe(5);
+    writeNow(into, Buffer.from('echo a$((1+1))b; exit 7\r'));
+    expect(await h.wait(terminal.id)).toBe(7);
+    const buffer = Buffer.alloc(4096);
+    expect(buffer.toString('utf8', 0, readNow(out, buffer))).toContain('a2b');
+    expect((await h.task.state({ id: reader.id, execId: '' })).status).toBe(2);
+    const client = openFifo(readerIn, { access: 'write' });
+    writeNow(client, Buffer.from('\n'));
+    closeSync(client);
+    expect(await h.wait(reader.id)).toBe(8);
+    for (const { id } of [terminal, ending, reader]) await h.task.delete({ id, execId: '' });
+    await h.until(() => h.keepers().length === 0);
+    expect(readdirSync(join(h.bundles, '.group-g')).filter((name) => name.startsWith('keeper-'))).toEqual([]);
   });
 
   it('live execs go on, with their codes; attach sockets are there again; pause is seen', async () => {

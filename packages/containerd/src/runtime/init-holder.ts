@@ -10,7 +10,15 @@
 import { closeSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { BoxshipError, writeFileAtomicSync } from '@boxship/base';
-import { duplicateFrom, exitCodeOf, exitStatusOfPidfd, openPidfd, processStat, signalPidfd } from '@boxship/linux';
+import {
+  duplicateFrom,
+  exitCodeOf,
+  exitStatusOfPidfd,
+  isErrno,
+  openPidfd,
+  processStat,
+  signalPidfd,
+} from '@boxship/linux';
 import { readBundleFile } from './bundle.ts';
 import { HeldPipes } from './held-pipes.ts';
 
@@ -56,6 +64,9 @@ export class InitHolder implements Disposable {
     if (holder === undefined) return; // the shim is gone: there is nothing left to hold
     try {
       this.#console = duplicateFrom(holder, fd);
+    } catch (error) {
+      // ESRCH: a shim that is dead and not reaped; EBADF: its pid is another process's by now. The task is there without it
+      if (!isErrno(error, 'ESRCH', 'EBADF')) throw error;
     } finally {
       closeSync(holder);
     }
@@ -68,8 +79,10 @@ export class InitHolder implements Disposable {
       writeFileAtomicSync(join(this.#bundle, 'console-held.json'), JSON.stringify(held), { isDurable: false });
     }
     const record = join(this.#bundle, 'exit.json');
-    if (this.#pidfd === undefined || signalPidfd(this.#pidfd, 0) || existsSync(record)) return;
+    if (this.#pidfd === undefined || existsSync(record)) return;
     const status = exitStatusOfPidfd(this.#pidfd, this.#pid);
+    // a zombie answers signals, and has a status to be told all the same
+    if (status === undefined && signalPidfd(this.#pidfd, 0)) return;
     const exit = {
       pid: this.#pid,
       startTicks: this.#startTicks,

@@ -31,7 +31,7 @@ export function writeConsoleRecord(path: string, fd: number): void {
   writeFileAtomicSync(path, record, { mode: 0o600, isDurable: false });
 }
 
-/** Takes the master back from the holder named in the file. @throws dataLoss when there is none */
+/** Takes the master back from the holder named in the file, as {@link prepareMaster} wants it. @throws dataLoss when there is none */
 export function takeHeldMaster(heldPath: string): number {
   let holder: { readonly pid: number; readonly fd: number };
   try {
@@ -44,7 +44,6 @@ export function takeHeldMaster(heldPath: string): number {
   const pidfd = openPidfd(holder.pid);
   try {
     const fd = duplicateFrom(pidfd, holder.fd);
-    setNonBlocking(fd, true);
     rmSync(heldPath, { force: true });
     return fd;
   } finally {

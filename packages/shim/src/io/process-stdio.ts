@@ -44,6 +44,7 @@ export class ProcessStdio {
   readonly #context: StdioContext;
   readonly #outputs: Outputs;
   #stdin: Stdin | undefined;
+  #isStdinClosed: boolean;
   #master: number | undefined;
 
   /** Opens the targets and makes the FIFOs of a process about to be created; nothing is delivered yet. */
@@ -59,11 +60,19 @@ export class ProcessStdio {
     return stdio;
   }
 
-  /** Takes over the stdio of a process that a predecessor made. */
-  static async adopt(request: StdioRequest, context: StdioContext): Promise<ProcessStdio> {
+  /**
+   * Takes over the stdio of a process that a predecessor made.
+   * @param takeMaster gives the master of its terminal, if the predecessor's keeper has it
+   */
+  static async adopt(
+    request: StdioRequest,
+    context: StdioContext,
+    takeMaster: () => number | undefined,
+  ): Promise<ProcessStdio> {
     const outputs = await connectOutputs(request, context, true);
     const stdio = new ProcessStdio(request, context, outputs);
-    if (request.isTerminal) stdio.#connectMaster(takeHeldMaster(`${context.consolePrefix}-held.json`));
+    if (request.isTerminal)
+      stdio.#connectMaster(prepareMaster(takeMaster() ?? takeHeldMaster(`${context.consolePrefix}-held.json`)));
     else if (request.stdin !== '') stdio.#stdin = adoptStdin(stdio.#stdinOptions());
     for (const pump of outputs.pumps) pump.start();
     return stdio;
@@ -73,17 +82,18 @@ export class ProcessStdio {
     this.#request = request;
     this.#context = context;
     this.#outputs = outputs;
+    this.#isStdinClosed = context.isStdinClosed;
   }
 
   #stdinOptions() {
-    const { prefix, log, owner, isStdinClosed } = this.#context;
+    const { prefix, log, owner } = this.#context;
     return {
       clientPath: this.#request.stdin,
       containerPath: `${prefix}.stdin`,
       poller: sharedPoller(),
       log,
       owner,
-      isClosed: isStdinClosed,
+      isClosed: this.#isStdinClosed,
     };
   }
 
@@ -145,7 +155,26 @@ export class ProcessStdio {
 
   /** Gives up the write end that keeps the client's FIFO from ending. */
   closeStdin(): void {
+    this.#isStdinClosed = true;
     this.#stdin?.closeInput();
+  }
+
+  /** The master of the terminal, while this process has it. */
+  get master(): number | undefined {
+    return this.#master;
+  }
+
+  /**
+   * The other ends of the FIFOs, newly opened: a pipe that nobody has open loses what is in it, and an input without writer
+   * has ended. Read ends of outputs only: a writer's end would hide their end.
+   */
+  openFarEnds(): { readonly stream: 'stdin' | 'stdout' | 'stderr'; readonly fd: number }[] {
+    const streams = this.#isStdinClosed ? (['stdout', 'stderr'] as const) : (['stdin', 'stdout', 'stderr'] as const);
+    return streams.flatMap((stream) => {
+      const path = `${this.#context.prefix}.${stream}`;
+      const fd = openIfThere(path, stream === 'stdin' ? 'write' : 'read');
+      return fd === undefined ? [] : [{ stream, fd }];
+    });
   }
 
   /** After the exit: resolves when the output written until now has been delivered, or after two seconds. */
@@ -174,6 +203,16 @@ export class ProcessStdio {
     for (const name of ['stdin', 'stdout', 'stderr', 'spool.stdout', 'spool.stderr', 'spool.journal'])
       rmSync(`${prefix}.${name}`, { force: true });
     for (const name of ['.json', '-held.json']) rmSync(`${consolePrefix}${name}`, { force: true });
+  }
+}
+
+function openIfThere(path: string, access: 'read' | 'write'): number | undefined {
+  try {
+    return openFifo(path, { access });
+  } catch (error) {
+    // no such stream, or (write end) nobody reads it any more
+    if (['ENOENT', 'ENXIO'].includes((error as NodeJS.ErrnoException).code ?? '')) return undefined;
+    throw error;
   }
 }
 

@@ -9,6 +9,8 @@ import { BoxshipError, messageOf } from '@boxship/base';
 import { bootId, freezerState, oomKillCount, openPidfd, processStat, unmountAll, watchOom } from '@boxship/linux';
 import { killTree } from '@boxship/runc-wrapper';
 import { ProcessStdio } from '../io/process-stdio.ts';
+import { heldName } from '../keeper/holdings.ts';
+import { KeptDescriptors } from '../keeper/kept.ts';
 import { Container } from './container.ts';
 import { finishExit, reportExit, reportOom, watch } from './exit.ts';
 import type { Group } from './group.ts';
@@ -17,17 +19,19 @@ import { type ContainerRecord, findRecords, readExit, removeRecord } from './rec
 
 /** Adopts what is found beside each other in `directory`; one container that cannot be adopted does not stop the others. */
 export async function adoptContainers(group: Group, directory: string): Promise<void> {
-  const { groupId, log } = group.options;
+  const { groupId, keeperDirectory, log } = group.options;
+  using kept = keeperDirectory === undefined ? undefined : new KeptDescriptors(keeperDirectory);
   for (const record of findRecords(directory, groupId)) {
     try {
-      await adopt(group, record);
+      await adopt(group, record, kept);
     } catch (error) {
       log.error('container could not be adopted', { container: record.id, error: messageOf(error) });
     }
   }
+  group.keeper?.update(); // before the predecessor's is ended
 }
 
-async function adopt(group: Group, record: ContainerRecord): Promise<void> {
+async function adopt(group: Group, record: ContainerRecord, kept: KeptDescriptors | undefined): Promise<void> {
   if (record.bootId !== bootId()) return; // the machine was restarted: containerd removes the bundle
   const container = new Container(record, group.options.log);
   const { init } = container;
@@ -40,8 +44,8 @@ async function adopt(group: Group, record: ContainerRecord): Promise<void> {
   if (init.record.phase === 'starting') await settleStart(container);
   group.containers.set(container.id, container);
   container.log.info('container adopted', { pid: init.pid, phase: init.record.phase, execs: container.execs.size });
-  await adoptProcess(group, container, init);
-  for (const exec of container.execs.values()) await adoptExec(group, container, exec);
+  await adoptProcess(group, container, init, kept);
+  for (const exec of container.execs.values()) await adoptExec(group, container, exec, kept);
   watchMemory(group, container);
 }
 
@@ -75,11 +79,20 @@ async function settleStart(container: Container): Promise<void> {
   container.save();
 }
 
-async function adoptProcess(group: Group, container: Container, process: ManagedProcess): Promise<void> {
-  await adoptStdio(group, container, process);
+async function adoptProcess(
+  group: Group,
+  container: Container,
+  process: ManagedProcess,
+  kept: KeptDescriptors | undefined,
+): Promise<void> {
+  await adoptStdio(group, container, process, kept);
   process.restoreState(process.record.phase === 'created' ? 'created' : 'running');
-  const pidfd = liveHandle(process);
   const exit = readExit(container.bundle, process.execId);
+  const isRecorded = exit !== undefined && exit.pid === process.pid && exit.isLost !== true;
+  // through a kept handle the kernel tells the status of a process that has ended and was reaped by others
+  const pidfd = isRecorded
+    ? undefined
+    : (kept?.take(heldName(container.id, process.execId, 'pidfd')) ?? liveHandle(process));
   if (pidfd !== undefined) {
     const { cgroups } = container;
     if (process === container.init && cgroups !== undefined && freezerState(cgroups) !== 'thawed')
@@ -87,7 +100,6 @@ async function adoptProcess(group: Group, container: Container, process: Managed
     watch(group, container, process, pidfd);
     return;
   }
-  const isRecorded = exit !== undefined && exit.pid === process.pid;
   if (isRecorded && exit.oom && process === container.init) {
     container.reportedOomKills = 1;
     group.events.oom(container);
@@ -114,11 +126,18 @@ function liveHandle(process: ManagedProcess): number | undefined {
   return undefined;
 }
 
-async function adoptStdio(group: Group, container: Container, process: ManagedProcess): Promise<void> {
+async function adoptStdio(
+  group: Group,
+  container: Container,
+  process: ManagedProcess,
+  kept: KeptDescriptors | undefined,
+): Promise<void> {
   const { namespace, socketDirectory } = group.options;
   const { record } = process;
   try {
-    process.stdio = await ProcessStdio.adopt(record.stdio, container.stdioContext(record, namespace, socketDirectory));
+    const context = container.stdioContext(record, namespace, socketDirectory);
+    const takeMaster = () => kept?.take(heldName(container.id, process.execId, 'master'));
+    process.stdio = await ProcessStdio.adopt(record.stdio, context, takeMaster);
   } catch (error) {
     // the process lives on without it; for a terminal the kernel has hung up
     container.log.error('input and output of a process were lost with the predecessor', {
@@ -128,7 +147,12 @@ async function adoptStdio(group: Group, container: Container, process: ManagedPr
   }
 }
 
-async function adoptExec(group: Group, container: Container, exec: ManagedProcess): Promise<void> {
+async function adoptExec(
+  group: Group,
+  container: Container,
+  exec: ManagedProcess,
+  kept: KeptDescriptors | undefined,
+): Promise<void> {
   const { record } = exec;
   if (record.phase === 'starting') {
     // its Start was never answered; the runtime writes the pid when the process exists
@@ -137,7 +161,7 @@ async function adoptExec(group: Group, container: Container, exec: ManagedProces
     record.phase = record.pid > 0 ? 'running' : 'creating';
     container.save();
   }
-  if (record.phase !== 'creating') await adoptProcess(group, container, exec);
+  if (record.phase !== 'creating') await adoptProcess(group, container, exec, kept);
 }
 
 function pidFrom(path: string): number {

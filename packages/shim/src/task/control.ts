@@ -2,6 +2,7 @@
 import { decodeAny, runcOptions, type shimTask } from '@boxship/api';
 import { BoxshipError } from '@boxship/base';
 import type { RuntimeResources } from '@boxship/oci';
+import { heldName } from '../keeper/holdings.ts';
 import type { Group } from './group.ts';
 import { runtimeFailure } from './runtime-failure.ts';
 import { checkAllowed } from './state.ts';
@@ -89,4 +90,6 @@ export function closeInput(group: Group, request: shimTask.CloseIORequest): void
   process.record.isStdinClosed = true;
   container.save();
   process.stdio?.closeStdin();
+  // a writer's end held elsewhere would keep the end of the input from the container
+  group.keeper?.drop(heldName(request.id, request.execId, 'stdin'));
 }

@@ -21,11 +21,11 @@ export async function deleteProcess(group: Group, id: string, execId: string): P
     // a second Delete that waited for its turn finds nothing
     if (group.container(id).process(execId) !== process) throw new BoxshipError('notFound', 'container not created');
     checkAllowed('delete', process.state);
-    return execId === '' ? await deleteInit(group, container) : await deleteExec(container, process);
+    return execId === '' ? await deleteInit(group, container) : await deleteExec(group, container, process);
   });
 }
 
-async function deleteExec(container: Container, exec: ManagedProcess): Promise<ExitRecord> {
+async function deleteExec(group: Group, container: Container, exec: ManagedProcess): Promise<ExitRecord> {
   let exit = neverExited;
   if (exec.pid > 0) {
     exit = await exec.exited;
@@ -33,6 +33,7 @@ async function deleteExec(container: Container, exec: ManagedProcess): Promise<E
     exec.stdio?.close();
   } else exec.settleExit(neverExited);
   exec.state = 'deleted';
+  group.keeper?.changed();
   container.execs.delete(exec.execId);
   container.save();
   for (const path of [exitPath(container.bundle, exec.execId), `${container.bundle}/exec-${exec.execId}.process.json`])
@@ -61,6 +62,7 @@ async function deleteInit(group: Group, container: Container): Promise<ExitRecor
   unmountAll(container.rootfs);
   init.state = 'deleted';
   group.containers.delete(container.id);
+  group.keeper?.changed();
   removeRecord(container.bundle);
   group.events.deleted(container, exit);
   return exit;

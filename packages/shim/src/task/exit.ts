@@ -33,6 +33,7 @@ export function superviseProcess(group: Group, container: Container, process: Ma
   process.pidfd = openPidfd(record.pid);
   record.startTicks = processStat(record.pid)?.startTicks ?? 0;
   watch(group, container, process, process.pidfd);
+  group.keeper?.changed();
 }
 
 /** Watches a process of a predecessor through a handle opened by the caller. */
@@ -48,6 +49,7 @@ export function watch(group: Group, container: Container, process: ManagedProces
     poller.remove(pidfd);
     closeSync(pidfd);
     process.pidfd = undefined;
+    group.keeper?.changed();
     finishExit(group, container, process, status).catch((error: unknown) =>
       container.log.error('exit could not be reported', { error: messageOf(error), exec: process.execId }),
     );

@@ -1,5 +1,7 @@
 /** All containers that this process supervises, and what their verbs share. */
 import { BoxshipError, KeyedMutex, type Logger } from '@boxship/base';
+import { holdingsOf } from '../keeper/holdings.ts';
+import { Keeper } from '../keeper/keeper.ts';
 import type { Container } from './container.ts';
 import type { TaskEvents } from './events.ts';
 
@@ -10,6 +12,8 @@ export interface GroupOptions {
   readonly socketDirectory: string;
   readonly events: TaskEvents;
   readonly log: Logger;
+  /** Where the lists of keepers are; undefined when this shim will have no successor. */
+  readonly keeperDirectory: string | undefined;
 }
 
 export class Group {
@@ -17,11 +21,16 @@ export class Group {
   readonly containers = new Map<string, Container>();
   /** Runs the verbs that change one container one after the other; State, Wait, Stats and exec starts do not take it. */
   readonly turns = new KeyedMutex();
+  /** Told of each process that comes, goes, or closes its input. */
+  readonly keeper: Keeper | undefined;
   /** Runtime commands that may leave a child which nobody knows yet. */
   #commandsUnderWay = 0;
 
   constructor(options: GroupOptions) {
     this.options = options;
+    const { keeperDirectory, log } = options;
+    if (keeperDirectory !== undefined)
+      this.keeper = new Keeper(keeperDirectory, () => holdingsOf(this.containers.values()), log);
   }
 
   get events(): TaskEvents {
