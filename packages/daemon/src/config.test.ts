@@ -58,6 +58,24 @@ describe('parseDaemonConfig', () => {
     });
   });
 
+  it('passes on what concerns the network service, as flags of it', () => {
+    const { networkFlags, hasDefaultBridge, warnings } = parse(
+      { 'default-address-pools': [{ base: '10.0.0.0/8', size: 24 }], mtu: 1400, 'fixed-cidr': '10.1.0.0/16' },
+      '--icc=false',
+      '--ipv6',
+      '--bridge=none',
+    );
+    expect(networkFlags).toEqual([
+      '--mtu=1400',
+      '--default-address-pool=base=10.0.0.0/8,size=24',
+      '--bridge=none',
+      '--fixed-cidr=10.1.0.0/16',
+      '--icc=false',
+      '--ipv6=true',
+    ]);
+    expect([hasDefaultBridge, warnings]).toEqual([false, []]);
+  });
+
   it('warns of what has no meaning and of what it does not know', () => {
     expect(parse({ experimental: true, whatever: 1 }).warnings).toEqual([
       'setting "experimental" has no effect here',

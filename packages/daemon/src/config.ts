@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { BoxshipError, type LogLevel, parseSize } from '@boxship/base';
-import { fileKeys, flag, withoutMeaning } from './flags.ts';
+import { fileKeys, flag, networkSettings, withoutMeaning } from './flags.ts';
 
 export interface TlsConfig {
   /** Paths of PEM files. */
@@ -55,12 +55,10 @@ export interface DaemonConfig {
   readonly shutdownTimeoutSeconds: number;
   /** For TCP listeners; undefined: none, which needs a word of consent. */
   readonly tls: TlsConfig | undefined;
-  /** For the network service, which the engine starts; empty: its own defaults. */
-  readonly bip: string;
-  readonly bridge: string;
-  readonly mtu: string;
-  /** `base=10.0.0.0/8,size=24`. */
-  readonly defaultAddressPools: readonly string[];
+  /** What was said for the network service, which the engine starts: flags of its command line. */
+  readonly networkFlags: readonly string[];
+  /** `--bridge none`: containers that name no network have none. */
+  readonly hasDefaultBridge: boolean;
   /** Settings that were given, by their flag's name, in whichever way. */
   readonly given: ReadonlySet<string>;
   /** Things the operator should know, logged at start. */
@@ -144,14 +142,13 @@ function runtimesOf(value: unknown): Record<string, string> {
   return runtimes;
 }
 
-/** As flags write them; daemon.json has objects. */
-function poolsOf(value: unknown): string[] {
-  if (!Array.isArray(value)) return [];
-  return value.map((pool: unknown) => {
-    if (typeof pool !== 'object' || pool === null) return String(pool);
-    const { base, size } = pool as { base?: unknown; size?: unknown };
-    return `base=${String(base)},size=${String(size)}`;
-  });
+/** As flags write them; daemon.json has numbers, lists and, for address pools, objects. */
+function networkFlagsOf(name: string, value: unknown): string[] {
+  if (value === undefined || value === '') return [];
+  if (Array.isArray(value)) return value.flatMap((item: unknown) => networkFlagsOf(name, item));
+  if (typeof value !== 'object' || value === null) return [`--${name}=${String(value)}`];
+  const { base, size } = value as { base?: unknown; size?: unknown };
+  return [`--${name}=base=${String(base)},size=${String(size)}`];
 }
 
 function ulimitsOf(value: unknown): Record<string, { soft: number; hard: number }> {
@@ -255,10 +252,8 @@ function build(settings: Settings, defaults: { readonly loggerPath: string }): D
     group: text(settings['group'], 'docker'),
     shutdownTimeoutSeconds: seconds(settings['shutdown-timeout'] ?? 15),
     tls,
-    bip: text(settings['bip'], ''),
-    bridge: text(settings['bridge'], ''),
-    mtu: settings['mtu'] === undefined ? '' : String(settings['mtu']),
-    defaultAddressPools: poolsOf(settings['default-address-pool']),
+    networkFlags: networkSettings.flatMap((name) => networkFlagsOf(name, settings[name])),
+    hasDefaultBridge: settings['bridge'] !== 'none',
     given: new Set(Object.keys(settings)),
     warnings,
   });

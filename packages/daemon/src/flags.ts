@@ -48,7 +48,10 @@ export const flag = {
   'default-address-pool': { type: 'string', multiple: true },
   bridge: { type: 'string', short: 'b' },
   'fixed-cidr': { type: 'string' },
+  'fixed-cidr-v6': { type: 'string' },
   'default-gateway': { type: 'string' },
+  'default-gateway-v6': { type: 'string' },
+  'host-gateway-ip': { type: 'string' },
   iptables: { type: 'boolean' },
   ip6tables: { type: 'boolean' },
   'ip-forward': { type: 'boolean' },
@@ -72,6 +75,24 @@ export const flag = {
   rootless: { type: 'boolean' },
 } as const;
 
+/** Settings of the network service, under the same names there. */
+export const networkSettings = [
+  'bip',
+  'mtu',
+  'default-address-pool',
+  'bridge',
+  'fixed-cidr',
+  'fixed-cidr-v6',
+  'default-gateway',
+  'default-gateway-v6',
+  'host-gateway-ip',
+  'ip-forward',
+  'ip-masq',
+  'icc',
+  'ip',
+  'ipv6',
+] as const satisfies readonly (keyof typeof flag)[];
+
 export const withoutMeaning = new Set([
   'experimental',
   'storage-opt',
@@ -84,15 +105,8 @@ export const withoutMeaning = new Set([
   'raw-logs',
   'rootless',
   // the network service has its own mind about these
-  'fixed-cidr',
-  'default-gateway',
   'iptables',
   'ip6tables',
-  'ip-forward',
-  'ip-masq',
-  'icc',
-  'ip',
-  'ipv6',
   'userland-proxy',
   'userland-proxy-path',
 ]);

@@ -17,10 +17,7 @@ export function networkArguments(config: DaemonConfig, paths: EnginePaths): stri
   return [
     ...['--address', paths.networkSocket, '--root', paths.networkRoot, '--exec-root', paths.networkExecRoot],
     ...['--log-level', config.logLevel, '--instance', instanceOf(config.dataRoot)],
-    ...flagOf('bip', config.bip),
-    ...flagOf('mtu', config.mtu),
-    ...flagOf('bridge', config.bridge),
-    ...config.defaultAddressPools.flatMap((value) => ['--default-address-pool', value]),
+    ...config.networkFlags,
   ];
 }
 
@@ -35,5 +32,3 @@ export function daemonArguments(config: DaemonConfig, paths: EnginePaths, hosts:
 
 /** Names the engine in the kernel, so that two engines of one machine never touch each other's links and rules. */
 const instanceOf = (dataRoot: string): string => createHash('sha256').update(dataRoot).digest('hex').slice(0, 8);
-
-const flagOf = (name: string, value: string): string[] => (value === '' ? [] : [`--${name}`, value]);

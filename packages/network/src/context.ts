@@ -28,6 +28,10 @@ export interface Context {
   /** Where namespaces are named. */
   readonly namespaceDirectory: string;
   readonly namespaceNames: NamespaceNames;
+  /** What `host-gateway` stands for in extra hosts. */
+  readonly hostGateway: () => string;
+  /** Turns the host's forwarding of IPv6 on, as far as that is wanted. */
+  readonly forwardIPv6: () => void;
   readonly bootId: string;
   readonly hostId: string;
 }

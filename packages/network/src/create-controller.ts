@@ -18,7 +18,8 @@ import { hostGateway } from './host-gateway.ts';
 import { AddressAllocator } from './ipam/addresses.ts';
 import { checkPools, type DefaultAddressPool } from './ipam/pools.ts';
 import { createNetwork } from './networks/create.ts';
-import { type DefaultBridgeOptions, ensurePredefined } from './networks/predefined.ts';
+import type { DefaultBridgeOptions } from './networks/default-bridge.ts';
+import { ensurePredefined } from './networks/predefined.ts';
 import { removeNetwork } from './networks/remove.ts';
 import { PortPublisher } from './ports/publisher.ts';
 import { purge } from './purge.ts';
@@ -42,6 +43,10 @@ export interface ControllerOptions {
   readonly instanceId: string;
   readonly defaultBridge?: DefaultBridgeOptions;
   readonly defaultAddressPools?: readonly DefaultAddressPool[];
+  /** What `host-gateway` stands for in extra hosts; absent: the address of the default bridge. */
+  readonly hostGateway?: string;
+  /** Turn packet forwarding of the host on (default true); without it, containers reach out only if it is on already. */
+  readonly isForwarding?: boolean;
   readonly log?: Logger;
 }
 
@@ -64,7 +69,7 @@ export async function createController(options: ControllerOptions): Promise<Loca
 
   const state = new State();
   const route = undo.use(NetlinkSocket.open(netlinkProtocol.route));
-  const uplinks = enableForwarding(route, store, bootId);
+  const uplinks = options.isForwarding === false ? [] : enableForwarding(route, store, bootId);
   const ownership = ownershipOf(instanceId);
   const bridge = new BridgeDriver({ route, ownership, mtu: options.defaultBridge?.mtu ?? 1500 });
   const firewall = undo.use(
@@ -79,7 +84,9 @@ export async function createController(options: ControllerOptions): Promise<Loca
     firewall,
     ports: undo.use(new PortPublisher()),
     addresses: new AddressAllocator(),
-    dns: undo.use(new DnsService({ state, log, hostGateway: () => hostGateway(state) })),
+    dns: undo.use(new DnsService({ state, log, hostGateway: () => context.hostGateway() })),
+    hostGateway: () => options.hostGateway ?? hostGateway(state),
+    forwardIPv6: () => (options.isForwarding === false ? undefined : enableIPv6Forwarding(route)),
     drivers: new Map([bridge, plainDriver('host'), plainDriver('null')].map((driver) => [driver.name, driver])),
     pools: options.defaultAddressPools === undefined ? undefined : checkPools(options.defaultAddressPools),
     namespaceNames: new NamespaceNames({ state, log }),
@@ -98,10 +105,7 @@ export async function createController(options: ControllerOptions): Promise<Loca
 function verbs(context: Context, resources: AsyncDisposableStack): LocalController {
   const { state } = context;
   return {
-    async createNetwork(spec) {
-      if (spec.enableIPv6 === true) enableIPv6Forwarding(context.route);
-      return await createNetwork(context, spec);
-    },
+    createNetwork: (spec) => createNetwork(context, spec),
     network: async (idOrName) => state.network(idOrName),
     listNetworks: async () =>
       [...state.networks.values()].filter((r) => r.state === 'ready').map(({ network }) => network),

@@ -3,15 +3,16 @@ import { parseArgs } from 'node:util';
 import { BoxshipError, type LogLevel } from '@boxship/base';
 import type { ControllerOptions } from './create-controller.ts';
 import type { DefaultAddressPool } from './ipam/pools.ts';
+import type { DefaultBridgeOptions } from './networks/default-bridge.ts';
 
 export interface NetworkdFlags {
   readonly address: string;
   readonly root: string;
   readonly execRoot: string;
   readonly instance: string;
-  readonly bip: string | undefined;
-  readonly bridge: string | undefined;
-  readonly mtu: number | undefined;
+  readonly defaultBridge: DefaultBridgeOptions;
+  readonly hostGateway: string | undefined;
+  readonly isForwarding: boolean;
   readonly defaultAddressPools: readonly DefaultAddressPool[] | undefined;
   readonly logLevel: LogLevel;
   readonly isPurge: boolean;
@@ -22,13 +23,29 @@ export const usage = `Usage: boxship-networkd [options]
   --root DIR                   state that survives reboots (default /var/lib/boxship/network)
   --exec-root DIR              state of this boot: namespaces (default /run/boxship/network)
   --instance ID                marks kernel objects as this engine's (default "default")
-  --bip CIDR                   address and network of the default bridge
-  --bridge NAME                device of the default bridge (default boxship0, or the next free)
   --default-address-pool SPEC  base=CIDR,size=N; may be repeated
+  --host-gateway-ip ADDRESS    what "host-gateway" stands for (default: the address of the default bridge)
+  --ip-forward BOOL            turn the host's packet forwarding on (default true)
   --mtu N                      MTU of networks that name none (default 1500)
+ of the default bridge:
+  --bridge NAME                its device (default boxship0, or the next free); "none": no default bridge
+  --bip CIDR                   its address and network
+  --fixed-cidr CIDR            where the addresses of containers are taken from
+  --default-gateway ADDRESS    gateway of containers (default: the bridge)
+  --ipv6 BOOL                  IPv6, too (default false)
+  --fixed-cidr-v6 CIDR         its IPv6 network
+  --default-gateway-v6 ADDRESS IPv6 gateway of containers
+  --icc BOOL                   containers reach each other (default true)
+  --ip ADDRESS                 host address of ports published without one (default 0.0.0.0)
+  --ip-masq BOOL               containers go out under the host's address (default true)
   --purge                      take everything of this instance out of the kernel, then end
   --log-level LEVEL            debug, info, warn, error (default info)
 `;
+
+const texts = [
+  'bip', 'bridge', 'mtu', 'fixed-cidr', 'fixed-cidr-v6', 'default-gateway', 'default-gateway-v6', 'host-gateway-ip', 'ip',
+]; // biome-ignore format: a list
+const switches = ['icc', 'ip-forward', 'ip-masq', 'ipv6'];
 
 const levels = ['debug', 'info', 'warn', 'error', 'fatal'] as const;
 
@@ -43,10 +60,8 @@ export function parseFlags(argv: readonly string[]): NetworkdFlags {
         root: { type: 'string', default: '/var/lib/boxship/network' },
         'exec-root': { type: 'string', default: '/run/boxship/network' },
         instance: { type: 'string', default: 'default' },
-        bip: { type: 'string' },
-        bridge: { type: 'string' },
+        ...Object.fromEntries([...texts, ...switches].map((name) => [name, { type: 'string' as const }])),
         'default-address-pool': { type: 'string', multiple: true },
-        mtu: { type: 'string' },
         'log-level': { type: 'string', default: 'info' },
         purge: { type: 'boolean', default: false },
       },
@@ -55,7 +70,14 @@ export function parseFlags(argv: readonly string[]): NetworkdFlags {
     throw new BoxshipError('invalidArgument', (error as Error).message, { cause: error });
   }
   const text = (name: string): string => String(values[name] ?? '');
-  const mtu = values['mtu'] === undefined ? undefined : Number(values['mtu']);
+  const given = (name: string): string | undefined => values[name] as string | undefined;
+  const isOn = (name: string): boolean | undefined => {
+    const value = given(name);
+    if (value === undefined) return undefined;
+    if (/^(1|t|true|0|f|false)$/i.test(value)) return /^[1t]/i.test(value);
+    throw new BoxshipError('invalidArgument', `--${name} ${value}: true or false is needed`);
+  };
+  const mtu = given('mtu') === undefined ? undefined : Number(given('mtu'));
   if (mtu !== undefined && (!Number.isInteger(mtu) || mtu < 68 || mtu > 65_535))
     throw new BoxshipError('invalidArgument', `--mtu ${text('mtu')}: a number from 68 to 65535 is needed`);
   const logLevel = levels.find((level) => level === text('log-level'));
@@ -67,9 +89,22 @@ export function parseFlags(argv: readonly string[]): NetworkdFlags {
     root: text('root'),
     execRoot: text('exec-root'),
     instance: text('instance'),
-    bip: values['bip'] as string | undefined,
-    bridge: values['bridge'] as string | undefined,
-    mtu,
+    defaultBridge: {
+      name: given('bridge') === 'none' ? undefined : given('bridge'),
+      isLeftOut: given('bridge') === 'none' || undefined,
+      bip: given('bip'),
+      mtu,
+      fixedCidr: given('fixed-cidr'),
+      gateway: given('default-gateway'),
+      enableIPv6: isOn('ipv6'),
+      fixedCidrV6: given('fixed-cidr-v6'),
+      gatewayV6: given('default-gateway-v6'),
+      isIccEnabled: isOn('icc'),
+      isMasqueraded: isOn('ip-masq'),
+      hostBinding: given('ip'),
+    },
+    hostGateway: given('host-gateway-ip'),
+    isForwarding: isOn('ip-forward') ?? true,
     defaultAddressPools: pools?.map(parsePool),
     logLevel,
     isPurge: values['purge'] === true,
@@ -82,11 +117,9 @@ export function controllerOptions(flags: NetworkdFlags): ControllerOptions {
     stateDir: flags.root,
     runDir: flags.execRoot,
     instanceId: flags.instance,
-    defaultBridge: {
-      ...(flags.bridge === undefined ? {} : { name: flags.bridge }),
-      ...(flags.bip === undefined ? {} : { bip: flags.bip }),
-      ...(flags.mtu === undefined ? {} : { mtu: flags.mtu }),
-    },
+    defaultBridge: flags.defaultBridge,
+    isForwarding: flags.isForwarding,
+    ...(flags.hostGateway === undefined ? {} : { hostGateway: flags.hostGateway }),
     ...(flags.defaultAddressPools === undefined ? {} : { defaultAddressPools: flags.defaultAddressPools }),
   };
 }

@@ -1,4 +1,4 @@
-/** What `host-gateway` in an extra host stands for: the address of the default bridge, else any address of the host. */
+/** What `host-gateway` in an extra host stands for when it is not configured: the default bridge, else any address of the host. */
 import { networkInterfaces } from 'node:os';
 import type { State } from './state.ts';
 

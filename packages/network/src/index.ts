@@ -16,4 +16,4 @@ export { controllerOptions, type NetworkdFlags, parseFlags } from './flags.ts';
 export { type ConnectOptions, connectController, type RemoteController } from './grpc-client.ts';
 export { type ServeOptions, serveController } from './grpc-server.ts';
 export type { DefaultAddressPool } from './ipam/pools.ts';
-export type { DefaultBridgeOptions } from './networks/predefined.ts';
+export type { DefaultBridgeOptions } from './networks/default-bridge.ts';

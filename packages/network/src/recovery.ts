@@ -50,6 +50,7 @@ export function assertNetwork(context: Context, id: string): void {
   const network = context.state.networks.get(id)?.network;
   if (network === undefined) return;
   try {
+    if (network.spec.enableIPv6) context.forwardIPv6();
     driverNamed(context, network.spec.driver).assert(network);
   } catch (error) {
     // one broken network does not keep the others from working; using it gives the error to its user

@@ -42,7 +42,7 @@ export function completeHostConfig(request: HostConfigRequest, context: HostConf
     Binds: request.Binds ?? null,
     ContainerIDFile: request.ContainerIDFile ?? '',
     LogConfig: logConfig(request, config),
-    NetworkMode: networkMode(request.NetworkMode),
+    NetworkMode: networkMode(request.NetworkMode, config.hasDefaultBridge),
     PortBindings: { ...request.PortBindings },
     RestartPolicy: restart,
     AutoRemove: apiAtLeast(apiVersion, '1.25') && (request.AutoRemove ?? false),
@@ -117,8 +117,10 @@ export function completeHostConfig(request: HostConfigRequest, context: HostConf
   } as HostConfig;
 }
 
-export const networkMode = (mode: string | undefined): string =>
-  mode === undefined || mode === '' || mode === 'default' ? 'bridge' : mode;
+const networkMode = (mode: string | undefined, hasDefaultBridge = true): string => {
+  if (mode !== undefined && mode !== '' && mode !== 'default') return mode;
+  return hasDefaultBridge ? 'bridge' : 'none';
+};
 
 function logConfig(request: HostConfigRequest, config: DaemonConfig): HostConfig['LogConfig'] {
   const type = request.LogConfig?.Type || config.logDriver;

@@ -7,6 +7,9 @@ import { BoxshipError } from '@boxship/base';
 import type { AddressPool, Network } from '../controller.ts';
 import { addressToNumber, firstOf, isInside, lastOf, numberToAddress, parsePrefix } from './prefix.ts';
 
+/** Names of auxiliary addresses that Docker reads as the gateway of containers, apart from the address of the bridge. */
+export const gatewayKey = { 4: 'DefaultGatewayIPv4', 6: 'DefaultGatewayIPv6' } as const;
+
 const quarantineMs = 30_000;
 
 /** The addresses in use on a network. */

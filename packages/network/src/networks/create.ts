@@ -79,6 +79,7 @@ async function establish(context: Context, record: NetworkRecord, hasKernelSide:
   try {
     await failPoint('net.row');
     if (hasKernelSide) {
+      if (network.spec.enableIPv6) context.forwardIPv6();
       driverNamed(context, network.spec.driver).assert(network);
       await failPoint('net.bridge-made');
       context.firewall.rebuild();

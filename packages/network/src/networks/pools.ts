@@ -41,10 +41,16 @@ export function resolvePools(context: Context, spec: NetworkSpec): AddressPool[]
       hostId: context.hostId,
     });
     // a pool without subnet may still name what else it wants of the chosen one
-    const rest = family === 4 ? pools.find((pool) => pool.subnet === undefined) : undefined;
+    const rest = pools.find((pool) => pool.subnet === undefined && familyOf(pool) === family);
     resolved.push(complete({ ...rest, subnet: formatPrefix(chosen) }));
   }
   return resolved;
+}
+
+/** Of a pool without subnet, by what else it names. */
+function familyOf(pool: AddressPool): 4 | 6 {
+  const named = [pool.gateway, pool.ipRange, ...Object.values(pool.auxAddresses ?? {})];
+  return named.some((text) => text?.includes(':') === true) ? 6 : 4;
 }
 
 function complete(pool: AddressPool & { subnet: string }): AddressPool {

@@ -4,6 +4,7 @@ import { addressToBytes, bytesToMac, macToBytes } from '@boxship/linux';
 import type { Context } from '../context.ts';
 import type { AddressPool, Endpoint, EndpointSpec, Network, SandboxSpec } from '../controller.ts';
 import { driverNamed } from '../drivers/lookup.ts';
+import { gatewayKey } from '../ipam/addresses.ts';
 import { parsePrefix } from '../ipam/prefix.ts';
 import type { EndpointRecord } from '../model.ts';
 
@@ -75,7 +76,7 @@ function assign(context: Context, network: Network, family: 4 | 6, wanted: strin
   const of = (pool: AddressPool & { subnet: string }, address: string) => ({
     address,
     prefixLength: parsePrefix(pool.subnet).length,
-    gateway: pool.gateway ?? '',
+    gateway: pool.auxAddresses?.[gatewayKey[family]] ?? pool.gateway ?? '',
   });
   if (wanted !== undefined && wanted !== '') {
     const pool = pools.find((candidate) => isWithin(candidate, wanted)) ?? first;

@@ -9,7 +9,6 @@ import { resolverAddress } from '../dns/server.ts';
 import { parseExtraHost } from '../files/extra-host.ts';
 import { changeHostsFile, hostsLine, overwrite, writeHostsFile } from '../files/hosts-file.ts';
 import { buildResolvConf, buildResolverConf, readHostResolvConf, writeResolvConf } from '../files/resolv-conf.ts';
-import { hostGateway } from '../host-gateway.ts';
 import type { SandboxRecord } from '../model.ts';
 
 const addressesOf = (endpoint: Endpoint): string[] =>
@@ -28,7 +27,7 @@ export function writeFiles(context: Context, record: SandboxRecord): void {
   if (hostsPath !== undefined) {
     const extra = (extraHosts ?? []).map((entry) => {
       const { name, address } = parseExtraHost(entry);
-      return hostsLine(address === 'host-gateway' ? hostGateway(context.state) : address, name);
+      return hostsLine(address === 'host-gateway' ? context.hostGateway() : address, name);
     });
     if (isHost) {
       overwrite(hostsPath, readFileSync('/etc/hosts', 'utf8'));

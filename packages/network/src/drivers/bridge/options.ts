@@ -40,7 +40,7 @@ export function parseBridgeOptions(networkId: string, options: Readonly<Record<s
   }
   return {
     bridge: name ?? `br-${shortId(networkId)}`,
-    isNamed: name !== undefined && options[optionKey.isDefault] !== 'true',
+    isNamed: name !== undefined,
     isIccEnabled: flag(options, optionKey.icc, true),
     isMasqueraded: flag(options, optionKey.masquerade, true),
     hostBinding: options[optionKey.hostBinding] ?? '0.0.0.0',
