@@ -28,7 +28,7 @@ import { NamespaceNames } from './repair/namespace-names.ts';
 import { watchKernel } from './repair/watch.ts';
 import { connect, disconnect } from './sandboxes/connect.ts';
 import { createSandbox, toSandbox } from './sandboxes/create.ts';
-import { firewallPorts, gatewayOf } from './sandboxes/gateway.ts';
+import { firewallPorts } from './sandboxes/gateway.ts';
 import { removeSandbox } from './sandboxes/remove.ts';
 import { statistics } from './sandboxes/statistics.ts';
 import { State } from './state.ts';
@@ -131,6 +131,6 @@ function firewallStateOf(context: Context, uplinks: readonly string[]): Firewall
     ),
     ports: [...state.sandboxes.values()]
       .filter((record) => record.state === 'ready')
-      .flatMap((record) => firewallPorts(record.ports, gatewayOf(record.endpoints.map(({ endpoint }) => endpoint)))),
+      .flatMap((record) => firewallPorts(record)),
   };
 }

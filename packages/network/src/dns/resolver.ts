@@ -5,7 +5,7 @@
 import { randomInt } from 'node:crypto';
 import type { Logger } from '@boxship/base';
 import type { SandboxRecord } from '../model.ts';
-import { gatewayOf } from '../sandboxes/gateway.ts';
+import { gatewaysOf, hasGateway } from '../sandboxes/gateway.ts';
 import type { Transport, Upstream } from './exchange.ts';
 import { forward } from './forward.ts';
 import { addressesOf, type ExtraHosts, pointerOf } from './lookup.ts';
@@ -84,7 +84,7 @@ export class Resolver {
 
   async #forward(query: Query, record: SandboxRecord, transport: Transport): Promise<Buffer | undefined> {
     // a sandbox without a way out must not get one through the DNS (CVE-2024-29018)
-    if (gatewayOf(record.endpoints.map(({ endpoint }) => endpoint)) === undefined) return undefined;
+    if (!hasGateway(gatewaysOf(record))) return undefined;
     if (this.#forwarded >= maxForwarded) return undefined;
     this.#forwarded += 1;
     try {

@@ -1,10 +1,11 @@
 /** Interfaces of running containers that were deleted by another program are made again, with address, route and MAC. */
 import { findLink, listLinks } from '@boxship/linux';
 import type { Context } from '../context.ts';
-import { setDefaultRoutes } from '../drivers/bridge/driver.ts';
-import { driverNamed } from '../drivers/lookup.ts';
+import type { Endpoint } from '../controller.ts';
 import type { EndpointRecord, SandboxRecord } from '../model.ts';
-import { gatewayOf, gatewaysOf } from '../sandboxes/gateway.ts';
+import { setDefaultRoutes } from '../sandboxes/default-routes.ts';
+import { gatewaysOf } from '../sandboxes/gateway.ts';
+import { joinNetwork } from '../sandboxes/join.ts';
 import { openNamespace } from '../sandboxes/namespace.ts';
 
 export async function repairInterfaces(context: Context): Promise<void> {
@@ -39,7 +40,8 @@ function makeAgain(context: Context, record: SandboxRecord, member: EndpointReco
   const network = context.state.networks.get(member.endpoint.networkId)?.network;
   if (network === undefined) return;
   using access = openNamespace(record.namespacePath);
-  driverNamed(context, network.spec.driver).join(network, member, access);
-  const gateway = gatewayOf(record.endpoints.map(({ endpoint }) => endpoint));
-  if (gateway?.id === member.endpoint.id) setDefaultRoutes(access, gateway.interfaceName, gatewaysOf(gateway));
+  joinNetwork(context, network, member, access);
+  const { ipv4, ipv6 } = gatewaysOf(record);
+  const through = (gateway: Endpoint | undefined) => (gateway?.id === member.endpoint.id ? gateway : undefined);
+  setDefaultRoutes(access, { ipv4: through(ipv4), ipv6: through(ipv6) });
 }

@@ -3,12 +3,13 @@ import { BoxshipError, failPoint } from '@boxship/base';
 import type { Context } from '../context.ts';
 import type { Endpoint, EndpointSpec, Network } from '../controller.ts';
 import { isNamed } from '../dns/names.ts';
-import { setDefaultRoutes } from '../drivers/bridge/driver.ts';
 import { driverNamed } from '../drivers/lookup.ts';
 import type { EndpointRecord, SandboxRecord } from '../model.ts';
+import { setDefaultRoutes } from './default-routes.ts';
 import { planEndpoint } from './endpoint.ts';
 import { changeOwnFile, tellLinked, writeResolverFile } from './files.ts';
-import { firewallPorts, gatewayOf, gatewaysOf } from './gateway.ts';
+import { areSame, firewallPorts, gatewaysOf } from './gateway.ts';
+import { joinNetwork } from './join.ts';
 import { openNamespace } from './namespace.ts';
 import { directListeners, holdPorts } from './ports.ts';
 import { validateCombination, validateEndpoint } from './validate.ts';
@@ -108,17 +109,15 @@ async function part(context: Context, before: SandboxRecord, member: EndpointRec
 
 function joinSandbox(context: Context, network: Network, added: EndpointRecord, record: SandboxRecord): void {
   using access = openNamespace(record.namespacePath);
-  driverNamed(context, network.spec.driver).join(network, added, access);
+  joinNetwork(context, network, added, access);
 }
 
 /** When another endpoint becomes the gateway, the default route and the published ports go with it. */
 function moveGateway(context: Context, before: SandboxRecord, after: SandboxRecord): void {
-  const old = gatewayOf(before.endpoints.map(({ endpoint }) => endpoint));
-  const now = gatewayOf(after.endpoints.map(({ endpoint }) => endpoint));
-  if (old?.id === now?.id) return;
-  context.firewall.move(firewallPorts(before.ports, old), firewallPorts(after.ports, now));
+  const now = gatewaysOf(after);
+  if (areSame(gatewaysOf(before), now)) return;
+  context.firewall.move(firewallPorts(before), firewallPorts(after));
   directListeners(context, after);
-  if (now === undefined) return;
   using access = openNamespace(after.namespacePath);
-  setDefaultRoutes(access, now.interfaceName, gatewaysOf(now));
+  setDefaultRoutes(access, now);
 }

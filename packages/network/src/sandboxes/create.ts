@@ -8,12 +8,12 @@ import { failPoint } from '@boxship/base';
 import type { Context } from '../context.ts';
 import type { EndpointSpec, Network, Sandbox, SandboxSpec } from '../controller.ts';
 import { isNamed } from '../dns/names.ts';
-import { setDefaultRoutes } from '../drivers/bridge/driver.ts';
-import { driverNamed } from '../drivers/lookup.ts';
 import type { EndpointRecord, SandboxRecord } from '../model.ts';
+import { setDefaultRoutes } from './default-routes.ts';
 import { planEndpoint } from './endpoint.ts';
 import { tellLinked, writeFiles } from './files.ts';
-import { firewallPorts, gatewayOf, gatewaysOf } from './gateway.ts';
+import { firewallPorts, gatewaysOf } from './gateway.ts';
+import { joinNetwork } from './join.ts';
 import { makeNamespace, shareNamespace } from './namespace.ts';
 import { directListeners, holdPorts } from './ports.ts';
 import { takeBackSandbox } from './remove.ts';
@@ -74,10 +74,9 @@ function build(context: Context, record: SandboxRecord, joined: Joined): void {
   using access = isHost ? shareNamespace(record.namespacePath) : makeNamespace(record.namespacePath);
   for (const [index, { network }] of joined.entries()) {
     const endpoint = record.endpoints[index];
-    if (endpoint !== undefined) driverNamed(context, network.spec.driver).join(network, endpoint, access);
+    if (endpoint !== undefined) joinNetwork(context, network, endpoint, access);
   }
-  const gateway = gatewayOf(record.endpoints.map(({ endpoint }) => endpoint));
-  if (gateway !== undefined) setDefaultRoutes(access, gateway.interfaceName, gatewaysOf(gateway));
+  setDefaultRoutes(access, gatewaysOf(record));
   if (record.hasResolver === true) context.dns.start(record);
   writeFiles(context, record);
   for (const { endpoint } of record.endpoints) tellLinked(context, endpoint);
@@ -85,7 +84,7 @@ function build(context: Context, record: SandboxRecord, joined: Joined): void {
 
 function publish(context: Context, record: SandboxRecord): void {
   directListeners(context, record);
-  context.firewall.publish(firewallPorts(record.ports, gatewayOf(record.endpoints.map(({ endpoint }) => endpoint))));
+  context.firewall.publish(firewallPorts(record));
 }
 
 export function toSandbox(record: SandboxRecord): Sandbox {

@@ -7,6 +7,7 @@ import { driverNamed } from '../drivers/lookup.ts';
 import { gatewayKey } from '../ipam/addresses.ts';
 import { parsePrefix } from '../ipam/prefix.ts';
 import type { EndpointRecord } from '../model.ts';
+import { wantedInterfaceName } from './endpoint-options.ts';
 
 const interfacePrefix = 'bx';
 
@@ -35,7 +36,7 @@ export function planEndpoint(
     endpoint: {
       id,
       ...named(network),
-      interfaceName: `${driver.interfacePrefix(network)}${interfaceNumber}`,
+      interfaceName: wantedInterfaceName(spec) ?? `${driver.interfacePrefix(network)}${interfaceNumber}`,
       macAddress:
         spec.macAddress === undefined || spec.macAddress === ''
           ? macOf(ipv4.address, id)

@@ -3,7 +3,7 @@ import { BoxshipError } from '@boxship/base';
 import type { Context } from '../context.ts';
 import { optionKey } from '../drivers/bridge/options.ts';
 import type { SandboxRecord } from '../model.ts';
-import { gatewayOf } from './gateway.ts';
+import { gatewaysOf, hasGateway, targetsOf } from './gateway.ts';
 
 /**
  * The record with its ports, booked and held. Without an endpoint that could carry them (internal, none, host) they are not
@@ -12,7 +12,8 @@ import { gatewayOf } from './gateway.ts';
  */
 export async function holdPorts(context: Context, record: SandboxRecord): Promise<SandboxRecord> {
   const requests = record.spec.ports ?? [];
-  const gateway = gatewayOf(record.endpoints.map(({ endpoint }) => endpoint));
+  const { ipv4, ipv6 } = gatewaysOf(record);
+  const gateway = ipv4 ?? ipv6;
   if (requests.length === 0 || record.ports.length > 0 || gateway === undefined) return record;
   const network = context.state.networks.get(gateway.networkId)?.network;
   const hostIp = network?.spec.options[optionKey.hostBinding] ?? '0.0.0.0';
@@ -31,9 +32,6 @@ export async function holdPorts(context: Context, record: SandboxRecord): Promis
 
 /** Sends what reaches the listeners of a sandbox to its gateway endpoint. */
 export function directListeners(context: Context, record: SandboxRecord): void {
-  const gateway = gatewayOf(record.endpoints.map(({ endpoint }) => endpoint));
-  context.ports.direct(
-    record.spec.id,
-    gateway === undefined ? undefined : { ipv4: gateway.ipv4Address, ipv6: gateway.ipv6Address },
-  );
+  const gateways = gatewaysOf(record);
+  context.ports.direct(record.spec.id, hasGateway(gateways) ? targetsOf(gateways) : undefined);
 }

@@ -4,7 +4,7 @@ import { removeNetworkNamespace } from '@boxship/linux';
 import type { Context } from '../context.ts';
 import { driverNamed } from '../drivers/lookup.ts';
 import type { EndpointRecord, SandboxRecord } from '../model.ts';
-import { firewallPorts, gatewayOf } from './gateway.ts';
+import { firewallPorts } from './gateway.ts';
 
 /** How long the kernel gets to drop the links of a namespace nobody holds any more; it needs 20 to 65 ms. */
 const lingerMs = 500;
@@ -23,7 +23,7 @@ export async function takeBackSandbox(context: Context, record: SandboxRecord): 
   // in memory too, at once: a rebuild of the rules from now on leaves its ports out
   context.state.setSandbox({ ...record, state: 'deleting' });
   await failPoint('stop.op-row');
-  if (isPublished) context.firewall.withdraw(portsOf(record));
+  if (isPublished) context.firewall.withdraw(firewallPorts(record));
   context.ports.release(id);
   await failPoint('stop.ports-released');
   context.dns.stop(id);
@@ -36,9 +36,6 @@ export async function takeBackSandbox(context: Context, record: SandboxRecord): 
   await failPoint('stop.row-deleted');
   reapLinks(context, record.endpoints);
 }
-
-const portsOf = (record: SandboxRecord) =>
-  firewallPorts(record.ports, gatewayOf(record.endpoints.map(({ endpoint }) => endpoint)));
 
 /**
  * The links vanish with the namespace. When a process still holds it (a container that shares it) they do not: then they are

@@ -4,6 +4,7 @@ import { BoxshipError } from '@boxship/base';
 import type { Context } from '../context.ts';
 import type { EndpointSpec, Network, SandboxSpec } from '../controller.ts';
 import { hostsName, parseExtraHost } from '../files/extra-host.ts';
+import { interfaceSysctls, wantedInterfaceName } from './endpoint-options.ts';
 
 const hostname = /^[a-zA-Z0-9_]([a-zA-Z0-9_.-]*[a-zA-Z0-9_])?\.?$/;
 
@@ -49,6 +50,8 @@ export function validateEndpoint(endpoint: EndpointSpec, network: Network): void
   for (const address of [endpoint.ipv4Address ?? '', endpoint.ipv6Address ?? ''])
     if (address !== '' && isIP(address) === 0)
       throw new BoxshipError('invalidArgument', `invalid IP address: ${address}`);
+  const name = wantedInterfaceName(endpoint) ?? 'eth0';
+  interfaceSysctls(endpoint, name);
   for (const alias of endpoint.aliases ?? [])
     if (!hostsName.test(alias)) throw new BoxshipError('invalidArgument', `invalid network alias "${alias}"`);
   for (const link of endpoint.links ?? [])

@@ -170,6 +170,60 @@ export function networkTests(suite: Suite): void {
     expect(await suite.host.ask(b.namespacePath, pool?.gateway ?? '', 8086)).toMatch(/^from fd/);
   });
 
+  test('each family goes out through the network that has it; the network of both goes first', async () => {
+    await suite.controller.createNetwork({ name: 'four', driver: 'bridge' });
+    await suite.controller.createNetwork({ name: 'six', driver: 'bridge', enableIPv4: false, enableIPv6: true });
+    const web = await suite.sandbox('web', {
+      endpoints: [{ network: 'four' }, { network: 'six' }],
+      ports: [{ protocol: 'tcp', containerPort: 80, hostIp: '', hostPort: 8088 }],
+    });
+    const route = (family: string): Promise<string> =>
+      suite.host.run(web.namespacePath, 'ip', family, 'route', 'show', 'default');
+    expect(web.endpoints[1]).toMatchObject({ ipv4Address: '', ipv4Gateway: '', interfaceName: 'eth1' });
+    expect(await route('-4')).toContain('dev eth0');
+    expect(await route('-6')).toContain('dev eth1');
+    suite.host.serve(web.namespacePath, 80);
+    expect(await suite.host.ask(suite.host.namespace, '127.0.0.1', 8088)).toBe(`from ${web.endpoints[0]?.ipv4Gateway}`);
+    expect(await suite.host.ask(suite.host.namespace, web.endpoints[1]?.ipv6Gateway ?? '', 8088)).toMatch(/^from fd/);
+    const both = await suite.controller.createNetwork({ name: 'zeta', driver: 'bridge', enableIPv6: true });
+    await suite.controller.connect(web.id, { network: both.id });
+    for (const family of ['-4', '-6']) expect(await route(family)).toMatch(/^default via \S+ dev eth2/);
+    expect(await suite.host.ask(suite.host.namespace, '127.0.0.1', 8088)).toMatch(/^from /);
+    await suite.controller.disconnect(web.id, 'zeta');
+    expect(await route('-4')).toContain('dev eth0');
+    expect(await route('-6')).toContain('dev eth1');
+    await suite.controller.connect(web.id, { network: 'zeta', gatewayPriority: -1 });
+    expect(await route('-4')).toContain('dev eth0');
+    expect(await suite.host.ask(suite.host.namespace, '127.0.0.1', 8088)).toBe(`from ${web.endpoints[0]?.ipv4Gateway}`);
+  });
+
+  test('static IPv6 addresses and a subnet of each family', async () => {
+    const pools = [{ subnet: '10.34.0.0/24' }, { subnet: 'fd34::/64', gateway: 'fd34::ff' }];
+    const network = await suite.controller.createNetwork({ name: 'dual', driver: 'bridge', enableIPv6: true, pools });
+    expect(network.spec.pools).toEqual([
+      { subnet: '10.34.0.0/24', gateway: '10.34.0.1' },
+      { subnet: 'fd34::/64', gateway: 'fd34::ff' },
+    ]);
+    const endpoint = { network: 'dual', ipv4Address: '10.34.0.9', ipv6Address: 'FD34:0::9' };
+    const web = await suite.sandbox('web', { endpoints: [endpoint] });
+    expect(web.endpoints[0]).toMatchObject({
+      ipv4Address: '10.34.0.9',
+      ipv6Address: 'fd34::9',
+      ipv6PrefixLength: 64,
+      ipv6Gateway: 'fd34::ff',
+    });
+    expect(await suite.host.canPing(suite.host.namespace, 'fd34::9')).toBe(true);
+    const taken = { network: 'dual', ipv6Address: 'fd34::9' };
+    expect((await refusal(suite.sandbox('late', { endpoints: [taken] }))).message).toBe('Address already in use');
+    const off = { network: 'dual', ipv6Address: 'fd35::9' };
+    expect((await refusal(suite.sandbox('off', { endpoints: [off] }))).kind).toBe('invalidArgument');
+    const ports = [{ protocol: 'tcp', containerPort: 80, hostIp: '::1', hostPort: 8089 }] as const;
+    const local = await suite.sandbox('local', { endpoints: [{ network: 'dual' }], ports });
+    suite.host.serve(local.namespacePath, 80);
+    expect(await suite.host.ask(suite.host.namespace, '::1', 8089)).toMatch(/^from fd34::/);
+    expect(await suite.host.ask(suite.host.namespace, '127.0.0.1', 8089)).toBeUndefined();
+  });
+
   test('nothing is left after everything was removed', async () => {
     const network = await suite.controller.createNetwork({ name: 'gone', driver: 'bridge' });
     const made = await Promise.all(

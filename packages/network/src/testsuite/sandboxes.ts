@@ -85,6 +85,25 @@ export function sandboxTests(suite: Suite): void {
     });
   });
 
+  test('an endpoint names its interface and sets parameters of it', async () => {
+    const driverOptions = {
+      'com.docker.network.endpoint.ifname': 'lan.7',
+      'com.docker.network.endpoint.sysctls': 'net.ipv4.conf.IFNAME.log_martians=1,net.ipv4.conf.IFNAME.rp_filter=2',
+    };
+    const web = await suite.sandbox('web', { endpoints: [{ network: 'bridge', driverOptions }] });
+    expect(web.endpoints[0]?.interfaceName).toBe('lan.7');
+    const read = (name: string): Promise<string> =>
+      suite.host.run(web.namespacePath, 'cat', `/proc/sys/net/ipv4/conf/lan.7/${name}`);
+    expect([await read('log_martians'), await read('rp_filter')]).toEqual(['1', '2']);
+    const wrong = { 'com.docker.network.endpoint.sysctls': 'net.ipv4.conf.IFNAME.nosuch=1' };
+    expect(
+      await refusal(suite.sandbox('no', { endpoints: [{ network: 'bridge', driverOptions: wrong }] })),
+    ).toMatchObject({
+      kind: 'invalidArgument',
+      message: 'sysctl net.ipv4.conf.eth0.nosuch does not exist on this host',
+    });
+  });
+
   test('links, extra hosts and names in /etc/hosts', async () => {
     const db = await suite.sandbox('db');
     const web = await suite.sandbox('web', {

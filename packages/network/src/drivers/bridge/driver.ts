@@ -16,7 +16,6 @@ import {
   newBridge,
   newVeth,
   randomLinkIndex,
-  setRoute,
 } from '@boxship/linux';
 import type { AddressPool, Network, NetworkSpec } from '../../controller.ts';
 import { broadcastOf, parsePrefix } from '../../ipam/prefix.ts';
@@ -219,13 +218,6 @@ function configureInside(sandbox: SandboxAccess, network: Network, endpoint: End
       newAddress({ linkIndex: link.index, address: endpoint.ipv6Address, prefixLength: endpoint.ipv6PrefixLength }),
     );
   sandbox.route.execute(...requests);
-}
-
-/** Sets the default routes of a sandbox to the gateways of one endpoint. */
-export function setDefaultRoutes(sandbox: SandboxAccess, interfaceName: string, gateways: readonly string[]): void {
-  const link = findLink(sandbox.route, interfaceName);
-  if (link === undefined) throw new BoxshipError('aborted', `interface ${interfaceName} vanished from its sandbox`);
-  sandbox.route.execute(...gateways.map((gateway) => setRoute({ gateway, linkIndex: link.index })));
 }
 
 /** Docker's prefix for addresses of its own making. */
