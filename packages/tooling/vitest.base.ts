@@ -15,6 +15,8 @@ export default defineConfig({
     retry: process.env['CI'] === 'true' ? 1 : 0,
     testTimeout: 30_000,
     hookTimeout: 60_000,
+    // a condition is waited for as long as a slow machine may take; one that comes at once costs nothing
+    expect: { poll: { timeout: 10_000 } },
     include: ['src/**/*.test.ts', 'test/**/*.test.ts', '*.test.ts'],
   },
 });

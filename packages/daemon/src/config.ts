@@ -44,6 +44,10 @@ export interface DaemonConfig {
   readonly defaultUlimits: Readonly<Record<string, { readonly soft: number; readonly hard: number }>>;
   readonly cgroupParent: string;
   readonly initPath: string;
+  /** Most processes of a container that sets no limit of its own; 0: no limit. */
+  readonly defaultPidsLimit: number;
+  /** Whether containers may be given the engine's own directories. */
+  readonly mayBindEnginePaths: boolean;
   readonly isInitDefault: boolean;
   readonly isNoNewPrivileges: boolean;
   /** 'builtin', 'unconfined' or a file. */
@@ -243,6 +247,8 @@ function build(settings: Settings, defaults: { readonly loggerPath: string }): D
     defaultUlimits: ulimitsOf(settings['default-ulimit']),
     cgroupParent: text(settings['cgroup-parent'], ''),
     initPath: text(settings['init-path'], ''),
+    defaultPidsLimit: pidsLimitOf(settings['default-pids-limit']),
+    mayBindEnginePaths: yes(settings['allow-engine-paths']),
     isInitDefault: yes(settings['init']),
     isNoNewPrivileges: yes(settings['no-new-privileges']),
     seccompProfile: text(settings['seccomp-profile'], 'builtin'),
@@ -264,4 +270,15 @@ function seconds(value: unknown): number {
   if (!Number.isInteger(number))
     throw new BoxshipError('invalidArgument', `invalid shutdown-timeout "${String(value)}": use whole seconds`);
   return number;
+}
+
+/** As many as a busy server has threads, and few enough that a fork bomb does not take the host. */
+function pidsLimitOf(value: unknown): number {
+  const limit = Number(value ?? 4096);
+  if (!Number.isInteger(limit) || limit < 0)
+    throw new BoxshipError(
+      'invalidArgument',
+      `invalid default-pids-limit "${String(value)}": use a whole number, 0 for no limit`,
+    );
+  return limit;
 }

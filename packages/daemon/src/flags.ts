@@ -25,6 +25,8 @@ export const flag = {
   label: { type: 'string', multiple: true },
   'default-shm-size': { type: 'string' },
   'default-ulimit': { type: 'string', multiple: true },
+  'default-pids-limit': { type: 'string' },
+  'allow-engine-paths': { type: 'boolean' },
   'cgroup-parent': { type: 'string' },
   'init-path': { type: 'string' },
   init: { type: 'boolean' },

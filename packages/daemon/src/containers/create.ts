@@ -8,6 +8,7 @@ import type { EndpointSpec } from '@boxship/network';
 import { nowRfc3339 } from '../clock.ts';
 import { endpointSpecs } from '../networks/endpoint-specs.ts';
 import type { Parts } from '../parts.ts';
+import { checkBindIsForeign } from './engine-paths.ts';
 import { jsonLogPath, makeContainerDirectory, removeContainerDirectory, writeIdentityFiles } from './files.ts';
 import { completeHostConfig } from './host-config.ts';
 import { mergeConfig } from './merge-config.ts';
@@ -59,6 +60,7 @@ export async function createContainer(
     dataRoot: parts.config.dataRoot,
     recordOf: (name) => parts.containers.get(name).record,
   });
+  for (const mount of mounts) if (mount.type === 'bind') checkBindIsForeign(mount.source, parts.config);
   const name =
     options.name === undefined || options.name === ''
       ? generateName((candidate) => isNameTaken(parts, candidate))

@@ -7,6 +7,7 @@ import type { ExecCreateRequest, ExecInspect } from '@boxship/engine-api';
 import type { RuntimeProcess } from '@boxship/oci';
 import type { Parts } from '../parts.ts';
 import type { Exec } from './exec-store.ts';
+import { checkExecStrings } from './exec-strings.ts';
 import { execLogUri } from './log-uri.ts';
 import { mergeEnv } from './merge-config.ts';
 import { type Container, eventAttributes, notRunning } from './model.ts';
@@ -37,6 +38,8 @@ export function checkExecutable(container: Container): void {
 export function createExec(parts: Parts, container: Container, request: ExecCreateRequest): Exec {
   checkExecutable(container);
   const command = typeof request.Cmd === 'string' ? [request.Cmd] : (request.Cmd ?? []);
+  checkExecStrings('Cmd', command);
+  checkExecStrings('Env', request.Env ?? []);
   if (command.length === 0) throw new BoxshipError('invalidArgument', 'No exec command specified');
   if (request.WorkingDir !== undefined && request.WorkingDir !== '' && !request.WorkingDir.startsWith('/'))
     throw new BoxshipError(

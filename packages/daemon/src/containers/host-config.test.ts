@@ -5,7 +5,7 @@ import { readHostFacts } from '../system/host-facts.ts';
 import { completeHostConfig } from './host-config.ts';
 
 const config = parseDaemonConfig(['--config-file', '/dev/null'], { loggerPath: '/logger' });
-const host = { ...readHostFacts(), cpuCount: 2, cgroupVersion: 1 as const };
+const host = { ...readHostFacts(), cpuCount: 2, cgroupVersion: 1 as const, cpusetCpus: '0-1', cpusetMems: '0' };
 const complete = (request: HostConfigRequest, apiVersion = '1.50') =>
   completeHostConfig(request, { config, host, apiVersion });
 
@@ -70,6 +70,11 @@ describe('completeHostConfig', () => {
     [{ LogConfig: { Type: 'json-file', Config: { 'max-size': '0' } } }, 'max-size must be a positive number'],
     [{ LogConfig: { Type: 'json-file', Config: { 'max-file': '0' } } }, 'max-file must be a positive number'],
     [{ PidMode: 'container:' }, 'invalid PID mode'],
+    [{ OomScoreAdj: 2000 }, 'Invalid value 2000, range for oom score adj is [-1000, 1000]'],
+    [{ CgroupParent: '/a/../../b' }, 'it must not contain ".."'],
+    [{ Tmpfs: { '/x': 'size=1m,bad=1' } }, 'invalid tmpfs option ["bad=1"]'],
+    [{ CpusetCpus: '0-9' }, 'Requested CPUs are not available - requested 0-9, available: 0-1'],
+    [{ CpusetMems: '1' }, 'Requested memory nodes are not available - requested 1, available: 0'],
     [{ SecurityOpt: ['nosuch=1'] }, 'invalid --security-opt'],
     [{ PortBindings: { '80/tcp': [{ HostPort: '99999' }] } }, 'invalid port specification: "99999"'],
   ] as const)('refuses %j', (request, text) => {

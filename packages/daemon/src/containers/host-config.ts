@@ -8,6 +8,7 @@ import { checkPortBindings } from './ports.ts';
 import { checkLimits } from './resource-limits.ts';
 import { capabilitySets, normalizeCapabilities } from './spec/capabilities.ts';
 import { maskedPaths, parseSecurityOptions, readonlyPaths } from './spec/security.ts';
+import { checkTmpfsOptions } from './spec/tmpfs.ts';
 
 export interface HostConfigContext {
   readonly config: DaemonConfig;
@@ -35,6 +36,11 @@ export function completeHostConfig(request: HostConfigRequest, context: HostConf
   const isMasked = !securityOptions.isSystemPathsUnconfined;
   const runtime = request.Runtime || config.defaultRuntime;
   if (config.runtimes[runtime] === undefined) throw bad(`unknown or invalid runtime name: ${runtime}`);
+  const score = request.OomScoreAdj ?? 0;
+  if (score < -1000 || score > 1000) throw bad(`Invalid value ${score}, range for oom score adj is [-1000, 1000]`);
+  if (request.CgroupParent?.split('/').includes('..'))
+    throw bad(`invalid cgroup parent "${request.CgroupParent}": it must not contain ".."`);
+  for (const [target, text] of Object.entries(request.Tmpfs ?? {})) checkTmpfsOptions(target, text);
   if ((request.ShmSize ?? 0) < 0) throw bad('SHM size can not be less than 0');
   checkModes(request);
   checkSysctls(request.Sysctls ?? {}, request.NetworkMode ?? 'default');
@@ -62,7 +68,7 @@ export function completeHostConfig(request: HostConfigRequest, context: HostConf
     IpcMode: request.IpcMode || (apiAtLeast(apiVersion, '1.40') ? 'private' : 'shareable'),
     Cgroup: request.Cgroup ?? '',
     Links: request.Links ?? null,
-    OomScoreAdj: request.OomScoreAdj ?? 0,
+    OomScoreAdj: score,
     PidMode: request.PidMode ?? '',
     Privileged: isPrivileged,
     PublishAllPorts: request.PublishAllPorts ?? false,

@@ -55,6 +55,10 @@ describe('mergeConfig', () => {
     [{ Env: ['=x'] }, 'invalid environment variable: =x'],
     [{ StopSignal: 'NOPE' }, 'Invalid signal: NOPE'],
     [{ Healthcheck: { Interval: 5 } }, 'Interval in Healthcheck cannot be less than 1ms'],
+    [{ Cmd: ['a\0b'] }, 'Cmd[0] contains a NUL'],
+    [{ Env: ['A=1', `B=${'x'.repeat(131_072)}`] }, 'Env[1] is longer than 131071 bytes'],
+    [{ Hostname: 'a\nb' }, 'invalid hostname format: "a\\nb"'],
+    [{ Hostname: 'a'.repeat(65) }, 'invalid hostname format'],
     [{ ExposedPorts: { 'x/tcp': {} } }, 'invalid port specification: "x/tcp"'],
   ])('refuses %j', (request, text) => {
     expect(() => mergeConfig(request, undefined, id)).toThrow(text);

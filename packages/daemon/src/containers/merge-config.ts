@@ -2,6 +2,7 @@
 import { BoxshipError } from '@boxship/base';
 import type { ContainerConfig, ContainerCreateRequest, Healthcheck } from '@boxship/engine-api';
 import type { ImageRunConfig } from '@boxship/oci';
+import { checkExecStrings } from './exec-strings.ts';
 import { parsePortSpec } from './ports.ts';
 import { parseSignal } from './signals.ts';
 
@@ -21,6 +22,15 @@ function configuredEnv(own: readonly string[], image: readonly string[]): string
   const keyOf = (entry: string) => entry.split('=', 1)[0] ?? entry;
   const set = new Set(own.map(keyOf));
   return [...own, ...image.filter((entry) => !set.has(keyOf(entry)))];
+}
+
+/** Its characters go to files of names; its length is what sethostname(2) takes. @throws invalidArgument */
+function checkHostname(name: string): void {
+  if (name !== '' && (!/^[a-zA-Z0-9_]([a-zA-Z0-9_.-]*[a-zA-Z0-9_])?\.?$/.test(name) || name.length > 64))
+    throw new BoxshipError(
+      'invalidArgument',
+      `invalid hostname format: ${JSON.stringify(name)}: up to 64 letters, digits, "-", "_" and "."`,
+    );
 }
 
 /** Key order is the wire's. @throws invalidArgument */
@@ -52,9 +62,11 @@ export function mergeConfig(
       'invalidArgument',
       `the working directory '${workingDir}' is invalid, it must not be in /proc`,
     );
-  for (const entry of request.Env ?? [])
-    if (entry === '' || entry.startsWith('='))
-      throw new BoxshipError('invalidArgument', `invalid environment variable: ${entry}`);
+  checkExecStrings('Entrypoint', entrypoint ?? []);
+  checkExecStrings('Cmd', command ?? []);
+  checkExecStrings('Env', request.Env ?? []);
+  checkHostname(request.Hostname ?? '');
+  checkHostname(request.Domainname ?? '');
   const ports = { ...image?.ExposedPorts, ...request.ExposedPorts };
   const exposed: Record<string, object> = {};
   for (const spec of Object.keys(ports))

@@ -52,10 +52,23 @@ function checkCpu(request: ContainerUpdateRequest, host: HostFacts): void {
   if (quota > 0 && quota < 1000) throw bad('CPU cfs quota can not be less than 1ms (i.e. 1000)');
   if ((request.CpuShares ?? 0) < 0)
     throw bad(`invalid CPU shares (${request.CpuShares}): value must be a positive integer`);
-  for (const [name, value] of [
-    ['cpus', request.CpusetCpus],
-    ['mems', request.CpusetMems],
-  ] as const)
-    if (value !== undefined && value !== '' && !/^\d+(-\d+)?(,\d+(-\d+)?)*$/.test(value))
-      throw bad(`Invalid value ${value} for cpuset ${name}`);
+  checkCpuset('CPUs', 'cpus', request.CpusetCpus ?? '', host.cpusetCpus);
+  checkCpuset('memory nodes', 'mems', request.CpusetMems ?? '', host.cpusetMems);
 }
+
+function checkCpuset(what: string, name: string, value: string, available: string): void {
+  if (value === '') return;
+  if (!/^\d{1,6}(-\d{1,6})?(,\d{1,6}(-\d{1,6})?)*$/.test(value)) throw bad(`Invalid value ${value} for cpuset ${name}`);
+  if (available === '') return; // a kernel without cpusets: the runtime tells
+  const has = ranges(available);
+  // each range must lie within one of the kernel's, which are as wide as can be
+  if (!ranges(value).every(([first, last]) => has.some(([from, to]) => from <= first && last <= to)))
+    throw bad(`Requested ${what} are not available - requested ${value}, available: ${available}`);
+}
+
+/** `0-2,7` as pairs of first and last. */
+const ranges = (list: string): [first: number, last: number][] =>
+  list.split(',').map((part) => {
+    const [first = 0, last = first] = part.split('-').map(Number);
+    return [first, last];
+  });

@@ -10,6 +10,7 @@ import { nowRfc3339, zeroTime } from '../clock.ts';
 import { publishEndpointEvents } from '../networks/events.ts';
 import { sandboxSpec, usesSandbox } from '../networks/sandbox-spec.ts';
 import type { Parts } from '../parts.ts';
+import { checkBindIsForeign } from './engine-paths.ts';
 import { type ContainerFiles, containerFiles, mountSharedMemory, removeRunFiles, writeIdentityFiles } from './files.ts';
 import { startHealthMonitor } from './health.ts';
 import { type Container, type ContainerRecord, eventAttributes, type SandboxRecord } from './model.ts';
@@ -138,10 +139,17 @@ function prepareFiles(parts: Parts, container: Container): void {
   if (record.hostConfig.IpcMode === 'shareable') mountSharedMemory(parts.config, record);
   for (const mount of record.mounts) {
     checkBindSource(mount);
+    // again: a link may lead elsewhere by now
+    if (mount.type === 'bind') checkBindIsForeign(mount.source, parts.config);
     // what is there stays what it is: a file, a socket, a directory
     if (mount.type === 'bind' && mount.mayCreateSource === true && !existsSync(mount.source))
       mkdirSync(mount.source, { recursive: true, mode: 0o755 });
-    if (mount.type === 'volume' && mount.name !== undefined) parts.volumes.prepare(parts.volumes.get(mount.name));
+    if (mount.type === 'volume' && mount.name !== undefined) {
+      const volume = parts.volumes.get(mount.name);
+      const device = volume.options?.['device'] ?? '';
+      if (device.startsWith('/')) checkBindIsForeign(device, parts.config);
+      parts.volumes.prepare(volume);
+    }
   }
 }
 

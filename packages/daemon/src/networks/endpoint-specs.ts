@@ -55,6 +55,9 @@ export function endpointSpecs(
 
 /** @throws invalidArgument in Docker's words */
 export function checkSpec(name: string, spec: EndpointSpec): void {
+  // the lowest bit of the first byte marks a group of stations: no interface can have such an address
+  if (spec.macAddress !== undefined && Number.parseInt(spec.macAddress.slice(0, 2), 16) & 1)
+    throw bad(`invalid MAC address: ${spec.macAddress} is a multicast address`);
   if (!predefined.has(name)) return;
   if ((spec.aliases ?? []).length > 0)
     throw bad('network-scoped alias is supported only for containers in user defined networks');

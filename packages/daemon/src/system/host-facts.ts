@@ -12,6 +12,9 @@ export interface HostFacts {
   readonly architecture: string;
   readonly cpuCount: number;
   readonly memoryBytes: number;
+  /** What containers can be bound to, in the kernel's notation (`0-3,8`); empty without the cpuset controller. */
+  readonly cpusetCpus: string;
+  readonly cpusetMems: string;
   readonly cgroupVersion: 1 | 2;
   /** Names with `CAP_`, by number: those the daemon itself may hold, the most that any container can get. */
   readonly capabilities: readonly string[];
@@ -54,6 +57,8 @@ export function readHostFacts(): HostFacts {
     architecture,
     cpuCount: cpus().length,
     memoryBytes: totalmem(),
+    cpusetCpus: readEffective('cpus'),
+    cpusetMems: readEffective('mems'),
     cgroupVersion: cgroupVersion(),
     capabilities: capabilityNames.filter((_, bit) => (held >> BigInt(bit)) & 1n),
     hasSeccomp: /^Seccomp:/m.test(status),
@@ -62,6 +67,12 @@ export function readHostFacts(): HostFacts {
     operatingSystemVersion: os['VERSION_ID'] ?? '',
   } satisfies HostFacts);
 }
+
+const readEffective = (name: 'cpus' | 'mems'): string =>
+  (cgroupVersion() === 2
+    ? readText(`/sys/fs/cgroup/cpuset.${name}.effective`)
+    : readText(`/sys/fs/cgroup/cpuset/cpuset.effective_${name}`)
+  ).trim();
 
 function osRelease(): Record<string, string> {
   const lines = readText('/etc/os-release').split('\n');

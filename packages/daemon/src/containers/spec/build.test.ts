@@ -173,4 +173,11 @@ describe('buildSpec', () => {
     expect(b.process?.env).not.toContain('A=1');
     expect(a.mounts).not.toBe(b.mounts);
   });
+
+  it('limits processes unless the user says otherwise', () => {
+    const limit = (request: HostConfigRequest) => spec(request).linux?.resources?.pids?.limit;
+    expect([limit({}), limit({ PidsLimit: 0 }), limit({ PidsLimit: 50 }), limit({ PidsLimit: -1 })]).toEqual([
+      4096, 4096, 50, -1,
+    ]);
+  });
 });

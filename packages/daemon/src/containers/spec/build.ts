@@ -63,7 +63,10 @@ export function buildSpec(context: SpecContext): RuntimeSpec {
           : {}),
         ...hostConfig.Sysctls,
       },
-      resources: runtimeResources(hostConfig, host, devices.rules),
+      resources: runtimeResources(hostConfig, host, {
+        devices: devices.rules,
+        defaultPidsLimit: config.defaultPidsLimit,
+      }),
       cgroupsPath: `${parent}/${record.id}`,
       namespaces: planNamespaces(hostConfig, context.namespaces),
       ...(devices.devices.length === 0 ? {} : { devices: devices.devices }),

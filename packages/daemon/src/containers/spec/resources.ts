@@ -14,12 +14,14 @@ type Limits = Pick<
 
 const cpuPeriodUs = 100_000;
 
-/** Without device rules when `devices` is left out (update). */
-export function runtimeResources(
-  limits: Limits,
-  host: HostFacts,
-  devices?: readonly RuntimeDeviceRule[],
-): RuntimeResources {
+export interface NewContainerResources {
+  readonly devices: readonly RuntimeDeviceRule[];
+  /** For a container that says nothing; 0 is no limit. */
+  readonly defaultPidsLimit: number;
+}
+
+/** Without `created` those of an update: what is not limited is left as it is. */
+export function runtimeResources(limits: Limits, host: HostFacts, created?: NewContainerResources): RuntimeResources {
   const isV2 = host.cgroupVersion === 2;
   const memory = {
     ...(limits.Memory > 0 ? { limit: limits.Memory } : {}),
@@ -41,12 +43,14 @@ export function runtimeResources(
     ...(limits.CpusetCpus === '' ? {} : { cpus: limits.CpusetCpus }),
     ...(limits.CpusetMems === '' ? {} : { mems: limits.CpusetMems }),
   };
+  // below zero the user wants none, which a running container must be told, too
+  const pidsLimit = Math.max(limits.PidsLimit ?? created?.defaultPidsLimit ?? 0, -1);
   const blockIO = blockLimits(limits);
   return {
-    ...(devices === undefined ? {} : { devices }),
+    ...(created === undefined ? {} : { devices: created.devices }),
     ...(Object.keys(memory).length === 0 ? {} : { memory }),
     ...(Object.keys(cpu).length === 0 ? {} : { cpu }),
-    ...(limits.PidsLimit === null || limits.PidsLimit <= 0 ? {} : { pids: { limit: limits.PidsLimit } }),
+    ...(pidsLimit === 0 ? {} : { pids: { limit: pidsLimit } }),
     ...(Object.keys(blockIO).length === 0 ? {} : { blockIO }),
   };
 }
