@@ -4,8 +4,8 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, openSync, renameSync, writeSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { closeSync, fsyncSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 
 export interface AtomicWriteOptions {
   readonly mode?: number;
@@ -37,4 +37,11 @@ export function syncDirectorySync(path: string): void {
   } finally {
     closeSync(fd);
   }
+}
+
+/** Makes a directory and those above it, so that their names survive a power cut. */
+export function makeDirectorySync(path: string, mode: number): void {
+  const first = mkdirSync(path, { recursive: true, mode });
+  if (first === undefined) return;
+  for (let made = resolve(path); made.length >= first.length; made = dirname(made)) syncDirectorySync(dirname(made));
 }

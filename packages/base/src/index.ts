@@ -1,4 +1,4 @@
-export { type AtomicWriteOptions, syncDirectorySync, writeFileAtomicSync } from './atomic-file.ts';
+export { type AtomicWriteOptions, makeDirectorySync, syncDirectorySync, writeFileAtomicSync } from './atomic-file.ts';
 export { Broadcast } from './broadcast.ts';
 export { type Deadline, sleep, withDeadline } from './deadline.ts';
 export { formatDurationNs, parseDurationNs } from './duration.ts';

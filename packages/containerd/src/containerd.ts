@@ -14,32 +14,16 @@ import {
   type ContainerdHandlers,
   type ContainerdServices,
   containerdClients,
-  containers,
   eventTypes,
   images,
   leases,
 } from '@boxship/api';
 import { type Logger, silentLogger, writeFileAtomicSync } from '@boxship/base';
-import {
-  configureHosts,
-  FsContentStore,
-  type HostOptions,
-  LocalApplier,
-  LocalComparer,
-  NativeSnapshotter,
-  OverlaySnapshotter,
-} from '@boxship/image-store';
+import { configureHosts, type HostOptions, LocalApplier, LocalComparer } from '@boxship/image-store';
 import { EventExchange } from './events/exchange.ts';
 import { serveShimEvents } from './events/shim-events.ts';
-import { collect } from './gc/collector.ts';
-import { CollectionScheduler } from './gc/scheduler.ts';
 import { localClient } from './local-client.ts';
-import { ContentTable } from './metadata/content.ts';
-import { Database } from './metadata/database.ts';
-import { LeaseTable } from './metadata/leases.ts';
-import { NamespaceTable } from './metadata/namespaces.ts';
-import { RecordTable } from './metadata/record-table.ts';
-import { SnapshotTable } from './metadata/snapshots.ts';
+import { openStores } from './metadata/open-stores.ts';
 import { imageStoreOver, leasesOver } from './metadata/stores.ts';
 import { recoverTasks } from './runtime/recovery.ts';
 import { ShimManager } from './runtime/shim-manager.ts';
@@ -92,11 +76,10 @@ export class Containerd implements AsyncDisposable {
     await using resources = new AsyncDisposableStack();
     mkdirSync(options.root, { recursive: true, mode: 0o711 });
     mkdirSync(options.state, { recursive: true, mode: 0o711 });
-    const database = resources.use(Database.open(join(options.root, 'meta.db'), log));
     const exchange = new EventExchange();
     // before anything else: the shims of an earlier process have exits to deliver
     resources.use(await serveShimEvents(exchange, options.address));
-    const parts = openParts(options, database, exchange, log, resources);
+    const parts = await openParts(options, exchange, log, resources);
     const handlers = makeHandlers(parts, exchange, options, uuidOf(options.root));
     await recoverTasks({ roots: options, shims: parts.shims, tasks: parts.manager, defaultShim: options.shim, log });
     for (const namespace of options.warmNamespaces ?? [])
@@ -128,45 +111,15 @@ export interface LocalContainerd extends ContainerdServices {
   readonly namespace: string;
 }
 
-type Parts = ReturnType<typeof openParts>;
+type Parts = Awaited<ReturnType<typeof openParts>>;
 
-function openParts(
+async function openParts(
   options: ContainerdOptions,
-  database: Database,
   exchange: EventExchange,
   log: Logger,
   resources: AsyncDisposableStack,
 ) {
-  const leaseTable = new LeaseTable(database);
-  const namespaceTable = new NamespaceTable(database);
-  const imageTable = new RecordTable<images.Image>(database, 'image', images.Image);
-  const containerTable = new RecordTable<containers.Container>(database, 'container', containers.Container);
-  const onMutation = () => scheduler.mutated();
-  // labels are rows of ours, by namespace: the store below keeps none
-  const blobs = resources.use(
-    new FsContentStore({ root: join(options.root, 'io.containerd.content.v1.content'), log }),
-  );
-  const contentTable = new ContentTable({ database, leases: leaseTable, backend: blobs, onMutation });
-  const snapshotTables = new Map(
-    (['overlayfs', 'native'] as const).map((name) => {
-      const root = join(options.root, `io.containerd.snapshotter.v1.${name}`);
-      const backend =
-        name === 'overlayfs' ? new OverlaySnapshotter({ root, log }) : new NativeSnapshotter({ root, log });
-      resources.defer(() => backend.close());
-      return [name as string, new SnapshotTable({ database, leases: leaseTable, name, backend, onMutation })];
-    }),
-  );
-  const tables = {
-    database,
-    namespaces: namespaceTable,
-    leases: leaseTable,
-    images: imageTable,
-    containers: containerTable,
-    content: contentTable,
-    snapshots: snapshotTables,
-    log,
-  };
-  const scheduler: CollectionScheduler = resources.use(new CollectionScheduler(() => collect(tables), log));
+  const stores = await openStores({ root: options.root, log }, resources);
   const shims: ShimManager = resources.use(
     new ShimManager({
       roots: options,
@@ -189,7 +142,7 @@ function openParts(
     }),
   );
   const manager: TaskManager = new TaskManager({ roots: options, shims, events: exchange, log });
-  return { ...tables, scheduler, shims, manager };
+  return { ...stores, shims, manager };
 }
 
 function makeHandlers(parts: Parts, exchange: EventExchange, options: ContainerdOptions, uuid: string) {

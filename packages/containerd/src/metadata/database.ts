@@ -5,7 +5,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { Logger } from '@boxship/base';
 import { openDatabase } from '@boxship/image-store';
-import { schema, schemaVersion } from './schema.ts';
+import { migrations } from './schema.ts';
 
 export class Database implements Disposable {
   readonly #db: DatabaseSync;
@@ -17,7 +17,7 @@ export class Database implements Disposable {
   }
 
   static open(path: string, log: Logger): Database {
-    return new Database(openDatabase({ path, schema, version: schemaVersion, log }).database);
+    return new Database(openDatabase({ path, migrations, log }).database);
   }
 
   /** The prepared statement for `sql`, made once. */

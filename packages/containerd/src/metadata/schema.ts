@@ -12,10 +12,13 @@
  *   snapshots(namespace, snapshotter, key, backend, parent, record)
  *                                                  names of a namespace for snapshots of the back end; record = Info
  *   lease_resources(namespace, lease, type, resource)
+ *   sequence(next)                                 numbers for names below that are not taken yet
+ *   snapshot_commits(namespace, snapshotter, key, name, backend, labels, lease)
+ *                                                  a commit under way: `key` is about to become `name`, below `backend`
+ *
+ * The text below is the schema: version n of it is what the first n steps make. A step that has been released never changes.
  */
-export const schemaVersion = 1;
-
-export const schema = `
+const version1 = `
   CREATE TABLE namespaces (name TEXT PRIMARY KEY, labels TEXT NOT NULL) STRICT, WITHOUT ROWID;
   CREATE TABLE records (
     kind TEXT NOT NULL, namespace TEXT NOT NULL, key TEXT NOT NULL, record BLOB NOT NULL,
@@ -37,3 +40,12 @@ export const schema = `
   CREATE TABLE sequence (next INTEGER NOT NULL) STRICT;
   INSERT INTO sequence VALUES (1);
 `;
+
+const version2 = `
+  CREATE TABLE snapshot_commits (
+    namespace TEXT NOT NULL, snapshotter TEXT NOT NULL, key TEXT NOT NULL,
+    name TEXT NOT NULL, backend TEXT NOT NULL, labels TEXT NOT NULL, lease TEXT NOT NULL,
+    PRIMARY KEY (namespace, snapshotter, key)) STRICT, WITHOUT ROWID;
+`;
+
+export const migrations: readonly string[] = [version1, version2];

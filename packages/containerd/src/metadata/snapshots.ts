@@ -17,6 +17,7 @@ import {
 } from '@boxship/image-store';
 import type { Database } from './database.ts';
 import type { LeaseTable } from './leases.ts';
+import { newRecord, SnapshotCommits } from './snapshot-commits.ts';
 
 interface Row {
   readonly key: string;
@@ -44,8 +45,24 @@ export class SnapshotTable {
   #nextNumber = 0;
   #numbersLeft = 0;
 
+  readonly commits: SnapshotCommits;
+
   constructor(options: SnapshotTableOptions) {
     this.options = options;
+    this.commits = new SnapshotCommits(this);
+  }
+
+  /** Ends the commits that a crash has cut off. To be called before anything else. */
+  async recover(): Promise<void> {
+    for (const { namespace, key, backend } of this.commits.open()) {
+      try {
+        await this.options.backend.stat(backend);
+        this.commits.finish(namespace, key);
+      } catch (error) {
+        if (!BoxshipError.is(error, 'notFound')) throw error;
+        this.commits.drop(namespace, key);
+      }
+    }
   }
 
   in(namespace: string): Snapshotter {
@@ -138,8 +155,7 @@ class NamespacedSnapshotter implements Snapshotter {
   }
 
   async commit(name: string, key: string, options: SnapshotOptions = {}): Promise<void> {
-    const { database, leases } = this.#table.options;
-    leases.check(this.#namespace, options.lease);
+    this.#table.options.leases.check(this.#namespace, options.lease);
     checkLabels(options.labels ?? {});
     if (this.#table.row(this.#namespace, name) !== undefined)
       throw new BoxshipError('alreadyExists', `snapshot "${name}"`);
@@ -147,13 +163,22 @@ class NamespacedSnapshotter implements Snapshotter {
     const backend = this.#table.nextBackend(this.#namespace, name);
     this.#table.pending.add(backend);
     try {
-      await this.#backend.commit(backend, row.backend);
-      database.transaction(() => {
-        const now = nowTimestamp();
-        this.#table.remove(this.#namespace, key);
-        this.#table.put(this.#namespace, name, backend, row.parent, this.#record({ ...options.labels }, now, now));
-        leases.hold(this.#namespace, options.lease, `snapshots/${this.#table.options.name}`, name);
+      // two databases change one after the other: what is meant is written down first
+      this.#commits.begin({
+        namespace: this.#namespace,
+        key,
+        name,
+        backend,
+        labels: options.labels ?? {},
+        lease: options.lease,
       });
+      try {
+        await this.#backend.commit(backend, row.backend);
+      } catch (error) {
+        this.#commits.drop(this.#namespace, key);
+        throw error;
+      }
+      this.#commits.finish(this.#namespace, key);
     } finally {
       this.#table.pending.delete(backend);
     }
@@ -189,6 +214,10 @@ class NamespacedSnapshotter implements Snapshotter {
 
   async close(): Promise<void> {}
 
+  get #commits(): SnapshotCommits {
+    return this.#table.commits;
+  }
+
   get #backend(): Snapshotter {
     return this.#table.options.backend;
   }
@@ -197,14 +226,6 @@ class NamespacedSnapshotter implements Snapshotter {
     const row = this.#table.row(this.#namespace, key);
     if (row === undefined) throw new BoxshipError('notFound', `snapshot ${key} does not exist`);
     return row;
-  }
-
-  #record(
-    labels: { [key: string]: string },
-    createdAt: wire.Info['createdAt'],
-    updatedAt: wire.Info['createdAt'],
-  ): wire.Info {
-    return { name: '', parent: '', kind: wire.Kind.UNKNOWN, createdAt, updatedAt, labels };
   }
 
   async #info(row: Row): Promise<SnapshotInfo> {
@@ -251,8 +272,7 @@ class NamespacedSnapshotter implements Snapshotter {
       database.transaction(() => {
         if (this.#table.row(this.#namespace, key) !== undefined)
           throw new BoxshipError('alreadyExists', `snapshot "${key}"`);
-        const now = nowTimestamp();
-        this.#table.put(this.#namespace, key, backend, parent, this.#record(labels, now, now));
+        this.#table.put(this.#namespace, key, backend, parent, newRecord(labels));
         leases.hold(this.#namespace, options.lease, `snapshots/${this.#table.options.name}`, key);
       });
       this.#table.options.onMutation();

@@ -46,6 +46,7 @@ export const testTools: readonly HostTool[] = [
   ['ps', 'procps'],
   ['dig', 'bind9-dnsutils'],
   ['dnsmasq', 'dnsmasq-base'],
+  ['strace', 'strace'],
 ].map(([name = '', packageName = '']) => ({ name, reason: 'is used by the tests', packages: all(packageName) }));
 
 // a shell of an ordinary user, and some init systems, leave the sbin directories out

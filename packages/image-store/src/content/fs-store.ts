@@ -7,10 +7,10 @@
  * A blob appears by one rename after its data has been verified and synced, so that what stands under a digest has it.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { type FileHandle, open, readdir, readFile, rm, stat, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BoxshipError, type FilterPredicate, type Logger, silentLogger } from '@boxship/base';
+import { BoxshipError, type FilterPredicate, type Logger, makeDirectorySync, silentLogger } from '@boxship/base';
 import { type Digest, digestAlgorithm, digestHex, isDigest } from '@boxship/oci';
 import { checkLabels, updatedLabels } from '../labels.ts';
 import { beyondEnd, checkRef, contentExists, contentNotFound, refNotFound } from './errors.ts';
@@ -49,8 +49,7 @@ export class FsContentStore implements ContentStore, Disposable {
     this.#root = options.root;
     this.#labels = options.labels;
     this.#log = options.log ?? silentLogger;
-    for (const directory of ['blobs/sha256', 'ingest'])
-      mkdirSync(join(this.#root, directory), { recursive: true, mode: 0o700 });
+    for (const directory of ['blobs/sha256', 'ingest']) makeDirectorySync(join(this.#root, directory), 0o700);
     this.#recover();
   }
 

@@ -5,7 +5,7 @@
 import { existsSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { BoxshipError } from '@boxship/base';
+import { BoxshipError, makeDirectorySync } from '@boxship/base';
 import type { Digest, Digester } from '@boxship/oci';
 import { checkLabels } from '../labels.ts';
 import { contentExists, wrongDigest, wrongSize } from './errors.ts';
@@ -138,7 +138,7 @@ export class FsContentWriter implements ContentWriter {
     }
     await handle.chmod(0o444);
     await handle.sync();
-    await ensureDirectory(dirname(blob));
+    makeDirectorySync(dirname(blob), 0o700);
     await rename(paths.data, blob);
     await syncDirectory(dirname(blob));
     this.#parts.onCommitted(digest, labels);
@@ -165,10 +165,6 @@ export class FsContentWriter implements ContentWriter {
     if (!this.#isOpen)
       throw new BoxshipError('failedPrecondition', `writer of ref ${this.#parts.options.ref} is closed`);
   }
-}
-
-async function ensureDirectory(path: string): Promise<void> {
-  if ((await mkdir(path, { recursive: true, mode: 0o700 })) !== undefined) await syncDirectory(dirname(path));
 }
 
 /** Makes names durable, on a pool thread: this is a wait for the disk. */

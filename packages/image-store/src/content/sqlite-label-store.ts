@@ -15,7 +15,7 @@ export class SqliteLabelStore implements LabelStore {
   readonly #delete: StatementSync;
 
   constructor(path: string, log?: Logger) {
-    this.#database = openDatabase({ path, schema, version: 1, ...(log === undefined ? {} : { log }) }).database;
+    this.#database = openDatabase({ path, migrations: [schema], ...(log === undefined ? {} : { log }) }).database;
     this.#get = this.#database.prepare('SELECT labels, updated_at FROM blob WHERE digest = ?');
     this.#set = this.#database.prepare('INSERT OR REPLACE INTO blob (digest, labels, updated_at) VALUES (?, ?, ?)');
     this.#delete = this.#database.prepare('DELETE FROM blob WHERE digest = ?');

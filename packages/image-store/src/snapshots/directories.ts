@@ -5,10 +5,9 @@
  */
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
-import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { removeTree } from '@boxship/archive';
-import { BoxshipError, type Logger, messageOf } from '@boxship/base';
+import { BoxshipError, type Logger, makeDirectorySync, messageOf, syncDirectorySync } from '@boxship/base';
 import type { SnapshotMetadata } from './metadata.ts';
 
 const lostPrefix = 'lost-';
@@ -23,7 +22,7 @@ export class SnapshotDirectories {
     if (/[,:\\]/.test(root)) throw new BoxshipError('invalidArgument', `${root}: must not hold "," ":" or "\\"`);
     this.#root = join(root, 'snapshots');
     this.#log = log;
-    mkdirSync(this.#root, { recursive: true, mode: 0o700 });
+    makeDirectorySync(this.#root, 0o700);
   }
 
   path(id: number): string {
@@ -59,19 +58,15 @@ export class SnapshotDirectories {
     return {
       path,
       place: (id) => {
+        syncDirectorySync(path);
         renameSync(path, this.path(id));
         placed = id;
+        syncDirectorySync(this.#root); // the row that says it is there comes next
       },
       [Symbol.asyncDispose]: async () => {
         if (placed === undefined) this.#discard(name);
       },
     };
-  }
-
-  /** Makes the names of directories durable. */
-  async sync(): Promise<void> {
-    await using directory = await open(this.#root, 'r');
-    await directory.sync();
   }
 
   /** Takes a directory away at once and frees it in the background. */

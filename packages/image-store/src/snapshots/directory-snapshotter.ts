@@ -114,7 +114,6 @@ export abstract class DirectorySnapshotter implements Snapshotter {
     const parentIds = this.#metadata.check(key, parent);
     await using staged = this.directories.stage();
     await this.fill(staged.path, { kind, parentIds });
-    await this.directories.sync();
     return this.mountsOf(this.#metadata.create({ name: key, kind, parent, ...options }, (id) => staged.place(id)));
   }
 }

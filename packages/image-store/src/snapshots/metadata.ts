@@ -55,7 +55,7 @@ export class SnapshotMetadata {
 
   /** Opens or makes `<root>/metadata.db`. */
   constructor(root: string, log: Logger) {
-    const opened = openDatabase({ path: join(root, 'metadata.db'), schema, version: 1, log });
+    const opened = openDatabase({ path: join(root, 'metadata.db'), migrations: [schema], log });
     this.#database = opened.database;
     this.#sidecar = new SnapshotSidecar(root, log);
     if (opened.isRebuilt) this.#rebuild(log);

@@ -2,9 +2,9 @@
  * A second, plain record of every snapshot beside the database: `<root>/info/<number>.json`. Should the database be damaged,
  * names and parents come back from here; without them the directories would be data that nobody can address.
  */
-import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Logger, messageOf, writeFileAtomicSync } from '@boxship/base';
+import { type Logger, makeDirectorySync, messageOf, writeFileAtomicSync } from '@boxship/base';
 import type { SnapshotKind } from './snapshotter.ts';
 
 export interface SidecarRecord {
@@ -23,7 +23,7 @@ export class SnapshotSidecar {
   constructor(root: string, log: Logger) {
     this.#directory = join(root, 'info');
     this.#log = log;
-    mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
+    makeDirectorySync(this.#directory, 0o700);
   }
 
   /** Not synced by itself: it matters only when the database is lost, and the next write of the journal carries it. */

@@ -1,18 +1,16 @@
 /**
- * Opens a metadata database: WAL, full durability, and a schema version. A database that is damaged is put aside for a
+ * Opens a metadata database: WAL, full durability, and a schema brought to its newest version step by step. A database that is damaged is put aside for a
  * post-mortem and made anew; its owner then rebuilds from the directories it describes, and says so in the log.
  */
-import { existsSync, mkdirSync, renameSync } from 'node:fs';
+import { existsSync, renameSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { BoxshipError, type Logger, messageOf } from '@boxship/base';
+import { BoxshipError, type Logger, makeDirectorySync, messageOf } from '@boxship/base';
 
 export interface DatabaseOptions {
   readonly path: string;
-  /** Statements that bring an empty database to the current version; run in one transaction. */
-  readonly schema: string;
-  /** Version of the schema, > 0. */
-  readonly version: number;
+  /** Statements per version: the first make version 1 out of an empty database, each of the others the next version. */
+  readonly migrations: readonly string[];
   readonly log?: Logger;
 }
 
@@ -24,7 +22,7 @@ export interface OpenedDatabase {
 
 /** @throws failedPrecondition for a database of a newer version */
 export function openDatabase(options: DatabaseOptions): OpenedDatabase {
-  mkdirSync(dirname(options.path), { recursive: true, mode: 0o700 });
+  makeDirectorySync(dirname(options.path), 0o700);
   try {
     return { database: openOnce(options), isRebuilt: false };
   } catch (error) {
@@ -50,13 +48,15 @@ function openOnce(options: DatabaseOptions): DatabaseSync {
     const check = database.prepare('PRAGMA quick_check(1)').get() as { quick_check?: string } | undefined;
     if (check?.quick_check !== 'ok') throw new Error(`quick_check: ${check?.quick_check}`);
     const { user_version: version } = database.prepare('PRAGMA user_version').get() as { user_version: number };
-    if (version > options.version)
+    const { length: newest } = options.migrations;
+    if (version > newest)
       throw new BoxshipError(
         'failedPrecondition',
-        `${options.path} is of version ${version}; this build knows version ${options.version}`,
+        `${options.path} is of version ${version}; this build knows version ${newest}`,
       );
-    if (version === 0) {
-      inTransaction(database, () => database.exec(`${options.schema}; PRAGMA user_version = ${options.version}`));
+    for (const [from, statements] of options.migrations.entries()) {
+      if (from >= version)
+        inTransaction(database, () => database.exec(`${statements}; PRAGMA user_version = ${from + 1}`));
     }
     return database;
   } catch (error) {

@@ -1,0 +1,62 @@
+/**
+ * The stores of a containerd over one root: database, content, snapshots, and the collection that keeps them in step. Without
+ * runtime and services, so that a test of recovery opens thousands of them.
+ */
+import { join } from 'node:path';
+import { containers, images } from '@boxship/api';
+import type { Logger } from '@boxship/base';
+import { FsContentStore, NativeSnapshotter, OverlaySnapshotter } from '@boxship/image-store';
+import { type CollectorOptions, collect } from '../gc/collector.ts';
+import { CollectionScheduler } from '../gc/scheduler.ts';
+import { ContentTable } from './content.ts';
+import { Database } from './database.ts';
+import { LeaseTable } from './leases.ts';
+import { NamespaceTable } from './namespaces.ts';
+import { RecordTable } from './record-table.ts';
+import { SnapshotTable } from './snapshots.ts';
+
+export interface StoresOptions {
+  /** Persistent data. */
+  readonly root: string;
+  readonly log: Logger;
+  /** Default: all there are. */
+  readonly snapshotters?: readonly SnapshotterName[];
+}
+
+const snapshotterNames = ['overlayfs', 'native'] as const;
+export type SnapshotterName = (typeof snapshotterNames)[number];
+
+export interface Stores extends CollectorOptions {
+  readonly scheduler: CollectionScheduler;
+}
+
+/** Opens them and ends what a crash has cut off; `resources` closes them, the last one first. */
+export async function openStores(options: StoresOptions, resources: AsyncDisposableStack): Promise<Stores> {
+  const { root, log } = options;
+  const database = resources.use(Database.open(join(root, 'meta.db'), log));
+  const leases = new LeaseTable(database);
+  const onMutation = () => scheduler.mutated();
+  // labels are rows of ours, by namespace: the store below keeps none
+  const blobs = resources.use(new FsContentStore({ root: join(root, 'io.containerd.content.v1.content'), log }));
+  const snapshots = new Map(
+    (options.snapshotters ?? snapshotterNames).map((name) => {
+      const place = { root: join(root, `io.containerd.snapshotter.v1.${name}`), log };
+      const backend = name === 'overlayfs' ? new OverlaySnapshotter(place) : new NativeSnapshotter(place);
+      resources.defer(() => backend.close());
+      return [name as string, new SnapshotTable({ database, leases, name, backend, onMutation })];
+    }),
+  );
+  for (const table of snapshots.values()) await table.recover();
+  const tables: CollectorOptions = {
+    database,
+    namespaces: new NamespaceTable(database),
+    leases,
+    images: new RecordTable<images.Image>(database, 'image', images.Image),
+    containers: new RecordTable<containers.Container>(database, 'container', containers.Container),
+    content: new ContentTable({ database, leases, backend: blobs, onMutation }),
+    snapshots,
+    log,
+  };
+  const scheduler: CollectionScheduler = resources.use(new CollectionScheduler(() => collect(tables), log));
+  return { ...tables, scheduler };
+}

@@ -1,0 +1,24 @@
+/**
+ * What the workload promises its caller, said before and after each step, and what of it holds at a moment. A fact is a key
+ * (`image a`, `blob sha256:…`, `snapshot b`) with a text; null = it is not there.
+ */
+import type { Change } from './trace.ts';
+
+export type Fact = string | null;
+
+export interface Announcement {
+  readonly is: 'begun' | 'done';
+  readonly facts: Readonly<Record<string, Fact>>;
+}
+
+/** By key the values that a reader may see after a cut: one when it was acknowledged, two while it changes. */
+export function factsAt(changes: readonly Change[], length: number): Map<string, readonly Fact[]> {
+  const facts = new Map<string, readonly Fact[]>();
+  for (const change of changes.slice(0, length)) {
+    if (change.kind !== 'say') continue;
+    const { is, facts: said } = JSON.parse(change.text) as Announcement;
+    for (const [key, value] of Object.entries(said))
+      facts.set(key, is === 'done' ? [value] : [...(facts.get(key) ?? [null]), value]);
+  }
+  return facts;
+}
