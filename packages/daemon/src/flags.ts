@@ -54,6 +54,8 @@ export const flag = {
   'default-gateway': { type: 'string' },
   'default-gateway-v6': { type: 'string' },
   'host-gateway-ip': { type: 'string' },
+  'firewall-backend': { type: 'string' },
+  'firewall-obeys-input': { type: 'boolean' },
   iptables: { type: 'boolean' },
   ip6tables: { type: 'boolean' },
   'ip-forward': { type: 'boolean' },
@@ -93,6 +95,10 @@ export const networkSettings = [
   'icc',
   'ip',
   'ipv6',
+  'firewall-backend',
+  'firewall-obeys-input',
+  'iptables',
+  'ip6tables',
 ] as const satisfies readonly (keyof typeof flag)[];
 
 export const withoutMeaning = new Set([
@@ -107,8 +113,6 @@ export const withoutMeaning = new Set([
   'raw-logs',
   'rootless',
   // the network service has its own mind about these
-  'iptables',
-  'ip6tables',
   'userland-proxy',
   'userland-proxy-path',
 ]);

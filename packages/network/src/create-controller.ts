@@ -11,8 +11,8 @@ import { BridgeDriver } from './drivers/bridge/driver.ts';
 import { ownershipOf } from './drivers/bridge/ownership.ts';
 import { driverNamed } from './drivers/lookup.ts';
 import { plainDriver } from './drivers/plain.ts';
-import { Firewall } from './firewall/firewall.ts';
-import type { FirewallState } from './firewall/ruleset.ts';
+import type { FirewallState } from './firewall/firewall.ts';
+import { defaultFirewallSettings, type FirewallSettings, openFirewall } from './firewall/open.ts';
 import { enableForwarding, enableIPv6Forwarding } from './forwarding.ts';
 import { hostGateway } from './host-gateway.ts';
 import { AddressAllocator } from './ipam/addresses.ts';
@@ -28,7 +28,7 @@ import { NamespaceNames } from './repair/namespace-names.ts';
 import { watchKernel } from './repair/watch.ts';
 import { connect, disconnect } from './sandboxes/connect.ts';
 import { createSandbox, toSandbox } from './sandboxes/create.ts';
-import { firewallPorts } from './sandboxes/gateway.ts';
+import { firewallPorts } from './sandboxes/ports.ts';
 import { removeSandbox } from './sandboxes/remove.ts';
 import { statistics } from './sandboxes/statistics.ts';
 import { State } from './state.ts';
@@ -47,6 +47,7 @@ export interface ControllerOptions {
   readonly hostGateway?: string;
   /** Turn packet forwarding of the host on (default true); without it, containers reach out only if it is on already. */
   readonly isForwarding?: boolean;
+  readonly firewall?: Partial<FirewallSettings>;
   readonly log?: Logger;
 }
 
@@ -71,9 +72,11 @@ export async function createController(options: ControllerOptions): Promise<Loca
   const route = undo.use(NetlinkSocket.open(netlinkProtocol.route));
   const uplinks = options.isForwarding === false ? [] : enableForwarding(route, store, bootId);
   const ownership = ownershipOf(instanceId);
-  const bridge = new BridgeDriver({ route, ownership, mtu: options.defaultBridge?.mtu ?? 1500 });
+  const settings = { ...defaultFirewallSettings, ...options.firewall };
+  const mtu = options.defaultBridge?.mtu ?? 1500;
+  const bridge = new BridgeDriver({ route, ownership, mtu, hasFirewall: settings.backend !== 'none' });
   const firewall = undo.use(
-    new Firewall({ table: `boxship-${instanceId}`, state: () => firewallStateOf(context, uplinks), log }),
+    await openFirewall({ instanceId, state: () => firewallStateOf(context, uplinks), settings, store, log }),
   );
   const context: Context = {
     log,
@@ -131,6 +134,6 @@ function firewallStateOf(context: Context, uplinks: readonly string[]): Firewall
     ),
     ports: [...state.sandboxes.values()]
       .filter((record) => record.state === 'ready')
-      .flatMap((record) => firewallPorts(record)),
+      .flatMap((record) => firewallPorts(context, record)),
   };
 }

@@ -2,6 +2,8 @@
 import { parseArgs } from 'node:util';
 import { BoxshipError, type LogLevel } from '@boxship/base';
 import type { ControllerOptions } from './create-controller.ts';
+import { firewallFlags, firewallSettings, firewallUsage } from './firewall/flags.ts';
+import type { FirewallSettings } from './firewall/open.ts';
 import type { DefaultAddressPool } from './ipam/pools.ts';
 import type { DefaultBridgeOptions } from './networks/default-bridge.ts';
 
@@ -14,6 +16,7 @@ export interface NetworkdFlags {
   readonly hostGateway: string | undefined;
   readonly isForwarding: boolean;
   readonly defaultAddressPools: readonly DefaultAddressPool[] | undefined;
+  readonly firewall: FirewallSettings;
   readonly logLevel: LogLevel;
   readonly isPurge: boolean;
 }
@@ -38,7 +41,7 @@ export const usage = `Usage: boxship-networkd [options]
   --icc BOOL                   containers reach each other (default true)
   --ip ADDRESS                 host address of ports published without one (default 0.0.0.0)
   --ip-masq BOOL               containers go out under the host's address (default true)
-  --purge                      take everything of this instance out of the kernel, then end
+${firewallUsage}  --purge                      take everything of this instance out of the kernel, then end
   --log-level LEVEL            debug, info, warn, error (default info)
 `;
 
@@ -60,7 +63,12 @@ export function parseFlags(argv: readonly string[]): NetworkdFlags {
         root: { type: 'string', default: '/var/lib/boxship/network' },
         'exec-root': { type: 'string', default: '/run/boxship/network' },
         instance: { type: 'string', default: 'default' },
-        ...Object.fromEntries([...texts, ...switches].map((name) => [name, { type: 'string' as const }])),
+        ...Object.fromEntries(
+          [...texts, ...switches, ...firewallFlags.texts, ...firewallFlags.switches].map((name) => [
+            name,
+            { type: 'string' as const },
+          ]),
+        ),
         'default-address-pool': { type: 'string', multiple: true },
         'log-level': { type: 'string', default: 'info' },
         purge: { type: 'boolean', default: false },
@@ -106,6 +114,7 @@ export function parseFlags(argv: readonly string[]): NetworkdFlags {
     hostGateway: given('host-gateway-ip'),
     isForwarding: isOn('ip-forward') ?? true,
     defaultAddressPools: pools?.map(parsePool),
+    firewall: firewallSettings(given, isOn),
     logLevel,
     isPurge: values['purge'] === true,
   };
@@ -119,6 +128,7 @@ export function controllerOptions(flags: NetworkdFlags): ControllerOptions {
     instanceId: flags.instance,
     defaultBridge: flags.defaultBridge,
     isForwarding: flags.isForwarding,
+    firewall: flags.firewall,
     ...(flags.hostGateway === undefined ? {} : { hostGateway: flags.hostGateway }),
     ...(flags.defaultAddressPools === undefined ? {} : { defaultAddressPools: flags.defaultAddressPools }),
   };

@@ -12,6 +12,7 @@ export type {
   SandboxSpec,
 } from './controller.ts';
 export { type ControllerOptions, createController, type LocalController } from './create-controller.ts';
+export type { FirewallSettings } from './firewall/open.ts';
 export { controllerOptions, type NetworkdFlags, parseFlags } from './flags.ts';
 export { type ConnectOptions, connectController, type RemoteController } from './grpc-client.ts';
 export { type ServeOptions, serveController } from './grpc-server.ts';

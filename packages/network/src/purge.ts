@@ -21,6 +21,6 @@ export async function purge(context: Context): Promise<void> {
   await context.mutex.run('networks', async () => {
     for (const { network } of [...context.state.networks.values()])
       await takeBack(context, { state: 'deleting', network });
-    context.firewall.remove();
+    await context.firewall.remove();
   });
 }

@@ -36,11 +36,11 @@ export async function recover(context: Context, ownership: Ownership): Promise<v
   for (const record of context.state.networks.values())
     if (record.state === 'ready' && !record.network.spec.isConfigOnly) assertNetwork(context, record.network.id);
   // with the rules of every sandbox that is ready; those that turn out dead go with the next change
-  context.firewall.rebuild();
+  await context.firewall.rebuild();
   for (const record of [...context.state.sandboxes.values()]) await recoverSandbox(context, record);
   for (const record of [...context.state.networks.values()])
     if (record.state !== 'ready') await takeBack(context, record);
-  context.firewall.rebuild();
+  await context.firewall.rebuild();
   await sweepLinks(context, ownership);
   sweepNamespaces(context);
 }
@@ -127,7 +127,10 @@ async function sweepLinks(context: Context, ownership: Ownership): Promise<void>
   for (const link of listLinks(socket)) {
     const owner = ownership.parse(link.alias);
     if (owner === undefined) continue;
-    const isKnown = owner.kind === 'network' ? context.state.networks.has(owner.id) : endpoints.has(owner.id);
+    const isKnown =
+      owner.kind === 'network'
+        ? context.state.networks.has(owner.id)
+        : owner.kind === 'input' || endpoints.has(owner.id); // the firewall's own link is its affair
     if (isKnown) continue;
     context.log.warn('link without a record is removed', { link: link.name, alias: link.alias });
     try {

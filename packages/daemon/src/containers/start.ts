@@ -128,7 +128,8 @@ async function makeSandbox(
     id: sandbox.id,
     namespacePath: sandbox.namespacePath,
     endpoints: sandbox.endpoints,
-    ports: sandbox.ports,
+    // those of routed networks take no number of the host: they count as exposed, not as published
+    ports: sandbox.ports.filter(({ hostPort }) => hostPort !== 0),
   };
 }
 

@@ -14,7 +14,7 @@ function expression(name: string, ...data: readonly Buffer[]): Expression {
 
 const value = (type: number, bytes: Uint8Array): Buffer => attribute.nested(type, attribute.bytes(1, bytes));
 
-export const metaKey = { iif: 4, oif: 5, iifName: 6, oifName: 7, nfProto: 15, l4Proto: 16 } as const;
+export const metaKey = { mark: 3, iif: 4, oif: 5, iifName: 6, oifName: 7, nfProto: 15, l4Proto: 16 } as const;
 export const nfProto = { ipv4: 2, ipv6: 10 } as const;
 export const verdictCode = { drop: 0, accept: 1, jump: -3, goto: -4, return: -5 } as const;
 /** Bits of `ct state` and `ct status`. */
@@ -102,6 +102,26 @@ export function verdict(code: keyof typeof verdictCode, chain?: string): Express
 /** Bytes known beforehand, into a register. */
 export function load(bytes: Uint8Array, register: number): Expression {
   return expression('immediate', attribute.be32(1, register), value(2, bytes));
+}
+
+/** Sets what {@link meta} reads, from a register. */
+export function setMeta(key: number, register: number): Expression {
+  return expression('meta', attribute.be32(2, key), attribute.be32(3, register));
+}
+
+/** Sends a copy of the packet to the gateway address in one register by the link (its index) in another. Not in `inet`. */
+export function duplicate(registers: { address: number; linkIndex: number }): Expression {
+  return expression('dup', attribute.be32(1, registers.address), attribute.be32(2, registers.linkIndex));
+}
+
+/** Source NAT to the address in a register. */
+export function snat(family: 4 | 6, register: number): Expression {
+  return expression(
+    'nat',
+    attribute.be32(1, 0), // NFT_NAT_SNAT
+    attribute.be32(2, family === 4 ? nfProto.ipv4 : nfProto.ipv6),
+    attribute.be32(3, register),
+  );
 }
 
 /** Destination NAT to the address and port in registers. */

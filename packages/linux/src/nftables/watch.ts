@@ -1,12 +1,11 @@
 /** What other programs change in the rule sets of a namespace, told by the kernel (NFNLGRP_NFTABLES). */
 import { parseAttributes, readText } from '../netlink/codec.ts';
 import { NetlinkSocket, netlinkGroup, netlinkProtocol } from '../netlink/socket.ts';
-import { type NftFamily, nftFamily } from './batch.ts';
 
 export interface NftChanges {
   /** Something was changed, in any table. */
   readonly isAny: boolean;
-  /** The table asked about was changed. When notifications were lost it counts as changed. */
+  /** A table of the name asked about was changed, of whichever family. Lost notifications count as such a change. */
   readonly isTable: boolean;
 }
 
@@ -29,13 +28,11 @@ export class NftWatch implements Disposable {
   }
 
   /** What happened since the last call; does not wait. */
-  take(family: NftFamily, table: string): NftChanges {
+  take(table: string): NftChanges {
     const { messages, isLossy } = this.#socket.drain();
     const foreign = messages.filter(({ type, port }) => port !== this.#own && (type & 0xff) !== NFT_MSG_NEWGEN);
     // the name of the table is attribute 1 of every object
-    const isTable = foreign.some(
-      ({ payload }) => payload[0] === nftFamily[family] && readText(parseAttributes(payload, 4).get(1)) === table,
-    );
+    const isTable = foreign.some(({ payload }) => readText(parseAttributes(payload, 4).get(1)) === table);
     return { isAny: isLossy || foreign.length > 0, isTable: isLossy || isTable };
   }
 

@@ -3,7 +3,7 @@
  * rules are a table of their own inside of the sandbox; connection tracking turns answers back.
  */
 import { addressToBytes, NftBatch, NftSocket, nftField, nftExpression as x } from '@boxship/linux';
-import { protocolNumber } from '../firewall/ruleset.ts';
+import { protocolNumber } from '../firewall/firewall.ts';
 import { resolverAddress } from './server.ts';
 
 const table = 'boxship-dns';

@@ -5,7 +5,7 @@
  */
 import type { NetlinkSocket } from '@boxship/linux';
 import type { Network, NetworkSpec } from '../controller.ts';
-import type { FirewallNetwork } from '../firewall/ruleset.ts';
+import type { FirewallNetwork } from '../firewall/firewall.ts';
 import type { EndpointRecord } from '../model.ts';
 
 /** An open sandbox: its namespace and how to work inside. */

@@ -1,117 +1,86 @@
 /**
- * Keeps the kernel's rules equal to the controller's state: whole table when networks change and after a loss, single elements
- * when ports do. Watches for others flushing the rule set.
+ * The contract of the firewall: what packets may do between containers, the host and its neighbours. The controller says what
+ * is (networks, published ports); a driver keeps the kernel's rules equal to it and makes them again when another program takes
+ * them away. Promises of every driver, proved by packets in `testsuite/firewall.ts`:
+ *
+ * - a published port is reached at every address it is published on: from the neighbours, from the host (loopback too), from
+ *   containers of any network, from the container itself; the client's address arrives where it need not be replaced
+ * - networks do not reach each other, internal ones do not reach the world and are not reached
+ * - neighbours reach neither a container past its published ports, nor a port published on loopback
+ * - a change is one transaction per family: no moment without rules, open connections live on
+ * - rules of others stay as they are, wherever ours stand; nothing of ours is left after {@link Firewall.remove}
  */
-import type { Logger } from '@boxship/base';
-import {
-  deleteConnections,
-  isErrno,
-  NetlinkSocket,
-  NftBatch,
-  NftSocket,
-  NftWatch,
-  netlinkProtocol,
-} from '@boxship/linux';
-import { admitBridges } from './coexistence.ts';
-import { type FirewallPort, type FirewallState, portElements, protocolNumber, wholeTable } from './ruleset.ts';
 
-/** How often it is looked whether the kernel told of a foreign change: one call of 2 µs each. */
-const watchEveryMs = 250;
+/** How the containers of a network are seen from outside, by family (Docker's `gateway_mode_ipv4` and `…_ipv6`). */
+export const gatewayModes = ['nat', 'nat-unprotected', 'routed', 'isolated'] as const;
+export type GatewayMode = (typeof gatewayModes)[number];
+
+export interface FirewallSubnet {
+  readonly subnet: string;
+  /**
+   * `nat`: only published ports, through addresses of the host. `nat-unprotected`: every port also at the container's own
+   * address. `routed`: published ports at the container's own address alone. `isolated`: the host is not in the network.
+   */
+  readonly mode: GatewayMode;
+  /** What containers that go out are seen as: themselves, the interface they leave by, or a given address of the host. */
+  readonly source: 'keep' | 'masquerade' | { readonly address: string };
+}
+
+/** One network as the firewall sees it. */
+export interface FirewallNetwork {
+  readonly bridge: string;
+  readonly subnets: readonly FirewallSubnet[];
+  readonly isInternal: boolean;
+  /** Containers of the network reach each other. */
+  readonly isIccEnabled: boolean;
+  /** Interfaces of the host by which published ports are also reached at the container's own address. */
+  readonly trustedInterfaces: readonly string[];
+}
+
+/** One published port. */
+export interface FirewallPort {
+  readonly protocol: 'tcp' | 'udp' | 'sctp';
+  /** `0.0.0.0` and `::` mean every address. */
+  readonly hostIp: string;
+  /** 0: of a routed network, reached at the container's own address only. */
+  readonly hostPort: number;
+  readonly containerIp: string;
+  readonly containerPort: number;
+}
+
+export interface FirewallState {
+  readonly networks: readonly FirewallNetwork[];
+  readonly ports: readonly FirewallPort[];
+  /** Interfaces between which the host did not forward before the engine turned forwarding on, and must not begin to. */
+  readonly uplinks: readonly string[];
+}
 
 export interface FirewallOptions {
-  readonly table: string;
-  /** The state that the rules are to express, asked for whenever they are rebuilt. */
+  /** Marks what is ours. */
+  readonly instanceId: string;
+  /** The state that the rules are to express, asked for whenever they are made as a whole. */
   readonly state: () => FirewallState;
-  readonly log: Logger;
+  /** False: rules for IPv6 are left to others (`--ip6tables=false`). */
+  readonly hasIPv6: boolean;
+  /** Connections from outside to published ports pass the host's INPUT chains first. */
+  readonly obeysInput: boolean;
 }
 
-export class Firewall implements Disposable {
-  readonly #nft: NftSocket;
-  readonly #changes: NftWatch;
-  readonly #conntrack: NetlinkSocket;
-  readonly #options: FirewallOptions;
-  #bridges: readonly string[] = [];
-  #timer: NodeJS.Timeout | undefined;
-
-  /** Works on the network namespace of the calling thread. */
-  constructor(options: FirewallOptions) {
-    this.#options = options;
-    this.#nft = NftSocket.open();
-    this.#changes = NftWatch.open(this.#nft.port);
-    this.#conntrack = NetlinkSocket.open(netlinkProtocol.netfilter);
-  }
-
-  /** Replaces the whole table in one transaction: no moment without rules, connections live on. */
-  rebuild(): void {
-    const state = this.#options.state();
-    this.#nft.commit(wholeTable(new NftBatch('inet', this.#options.table), state));
-    const bridges = state.networks.map(({ bridge }) => bridge);
-    admitBridges(this.#nft, bridges, this.#bridges, this.#options.log);
-    this.#bridges = bridges;
-  }
-
-  publish(ports: readonly FirewallPort[]): void {
-    this.move([], ports);
-  }
-
-  withdraw(ports: readonly FirewallPort[]): void {
-    this.move(ports, []);
-  }
-
-  /** Replaces ports in one transaction, e.g. when the gateway of a sandbox moves. */
-  move(before: readonly FirewallPort[], after: readonly FirewallPort[]): void {
-    const batch = new NftBatch('inet', this.#options.table);
-    for (const [set, elements] of portElements(before)) batch.deleteElements(set, elements);
-    for (const [set, elements] of portElements(after)) batch.addElements(set, elements);
-    if (batch.isEmpty) return;
-    try {
-      this.#nft.commit(batch);
-    } catch (error) {
-      // somebody flushed or changed our table: the state is the truth
-      if (!isErrno(error, 'ENOENT', 'EEXIST', 'EBUSY')) throw error;
-      this.#options.log.warn('firewall table was changed by another program: rebuilt', { error });
-      this.rebuild();
-    }
-    this.#forgetFlows([...before, ...after]);
-  }
-
-  /** Clients that keep sending UDP would go on to reach what the port meant before. */
-  #forgetFlows(ports: readonly FirewallPort[]): void {
-    const numbers = new Set(ports.filter(({ protocol }) => protocol === 'udp').map(({ hostPort }) => hostPort));
-    for (const number of numbers) deleteConnections(this.#conntrack, protocolNumber.udp, number);
-  }
-
-  /** Rebuilds whenever another program touches our table; keeps up with foreign FORWARD chains. */
-  watch(): void {
-    this.#timer ??= setInterval(() => {
-      try {
-        this.#check();
-      } catch (error) {
-        this.#options.log.error('firewall check failed', { error });
-      }
-    }, watchEveryMs).unref();
-  }
-
-  #check(): void {
-    const { isAny, isTable } = this.#changes.take('inet', this.#options.table);
-    if (isTable) {
-      this.#options.log.warn('firewall table was changed by another program: rebuilt', { table: this.#options.table });
-      this.rebuild();
-    } else if (isAny) admitBridges(this.#nft, this.#bridges, [], this.#options.log);
-  }
-
-  /** Takes everything out, our rules in foreign chains included. */
-  remove(): void {
-    clearInterval(this.#timer);
-    admitBridges(this.#nft, [], this.#bridges, this.#options.log);
-    this.#nft.commit(new NftBatch('inet', this.#options.table).addTable().deleteTable());
-    this.#bridges = [];
-  }
-
-  [Symbol.dispose](): void {
-    clearInterval(this.#timer);
-    this.#changes[Symbol.dispose]();
-    this.#nft[Symbol.dispose]();
-    this.#conntrack[Symbol.dispose]();
-  }
+export interface Firewall extends AsyncDisposable {
+  readonly backend: 'nftables' | 'iptables' | 'none';
+  /** Makes all rules equal to the state. */
+  rebuild(): Promise<void>;
+  /** Replaces ports: published ones are an empty `before`, withdrawn ones an empty `after`. */
+  move(before: readonly FirewallPort[], after: readonly FirewallPort[]): Promise<void>;
+  /** From now on keeps the rules against other programs. */
+  watch(): void;
+  /** Takes everything of ours out. */
+  remove(): Promise<void>;
 }
+
+export const protocolNumber = { tcp: 6, udp: 17, sctp: 132 } as const;
+
+export const familyOf = (address: string): 4 | 6 => (address.includes(':') ? 6 : 4);
+
+/** Ports whose two sides are of one family: the others are carried by the listeners. */
+export const isTranslatable = (port: FirewallPort): boolean => familyOf(port.hostIp) === familyOf(port.containerIp);

@@ -82,7 +82,7 @@ async function establish(context: Context, record: NetworkRecord, hasKernelSide:
       if (network.spec.enableIPv6) context.forwardIPv6();
       driverNamed(context, network.spec.driver).assert(network);
       await failPoint('net.bridge-made');
-      context.firewall.rebuild();
+      await context.firewall.rebuild();
       await failPoint('net.fw-table');
     }
     const ready: NetworkRecord = { state: 'ready', network };
@@ -91,7 +91,7 @@ async function establish(context: Context, record: NetworkRecord, hasKernelSide:
   } catch (error) {
     context.state.networks.delete(network.id);
     await driverNamed(context, network.spec.driver).remove(network);
-    if (hasKernelSide) context.firewall.rebuild();
+    if (hasKernelSide) await context.firewall.rebuild();
     context.store.deleteNetwork(network.id);
     throw error;
   }

@@ -32,7 +32,7 @@ export async function takeBack(context: Context, record: NetworkRecord): Promise
   context.state.networks.delete(network.id);
   if (driver.hasInterfaces) {
     await driver.remove(network);
-    context.firewall.rebuild();
+    await context.firewall.rebuild();
   }
   context.store.deleteNetwork(network.id);
 }

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { BoxshipError } from '@boxship/base';
 import type { PortRequest, PublishedPort } from '../controller.ts';
+import { familyOf } from '../firewall/firewall.ts';
 import { PortLedger, withBrackets } from './ledger.ts';
 import { listenPort } from './listener.ts';
 import type { PortListener, PortTarget } from './port-listener.ts';
@@ -14,6 +15,9 @@ interface Held {
   readonly listener: PortListener | undefined;
 }
 
+/** How a port is reached: by a number of the host, at the container's own address (its number then is 0), or not at all. */
+export type PortWay = 'host' | 'own' | 'none';
+
 export class PortPublisher implements Disposable {
   readonly #ledger = new PortLedger();
   readonly #held = new Map<string, Held[]>();
@@ -24,8 +28,20 @@ export class PortPublisher implements Disposable {
    * @param hostIp the address that stands for "every address" on this network, e.g. `0.0.0.0`
    * @throws unknown with Docker's texts when a port is taken
    */
-  async allocate(owner: string, requests: readonly PortRequest[], hostIp: string): Promise<PublishedPort[]> {
-    for (const request of requests) await this.#allocateOne(owner, request, hostIp);
+  async allocate(
+    owner: string,
+    requests: readonly PortRequest[],
+    hostIp: string,
+    wayOf: (family: 4 | 6) => PortWay = () => 'host',
+  ): Promise<PublishedPort[]> {
+    for (const request of requests) {
+      const { protocol, containerPort } = request;
+      const addresses = addressesOf(request, hostIp);
+      for (const hostIp of addresses.filter((address) => wayOf(familyOf(address)) === 'own'))
+        this.#hold(owner, { port: { protocol, containerPort, hostIp, hostPort: 0 }, listener: undefined });
+      const ofHost = addresses.filter((address) => wayOf(familyOf(address)) === 'host');
+      if (ofHost.length > 0) await this.#allocateOne(owner, request, ofHost);
+    }
     return (this.#held.get(owner) ?? []).map(({ port }) => port);
   }
 
@@ -33,6 +49,10 @@ export class PortPublisher implements Disposable {
   async restore(owner: string, ports: readonly PublishedPort[]): Promise<PublishedPort[]> {
     const unheld: PublishedPort[] = [];
     for (const port of ports) {
+      if (port.hostPort === 0) {
+        this.#hold(owner, { port, listener: undefined });
+        continue;
+      }
       this.#ledger.claim(port.protocol, port.hostIp, port.hostPort, owner);
       let listener: PortListener | undefined;
       try {
@@ -73,8 +93,7 @@ export class PortPublisher implements Disposable {
     else list.push(held);
   }
 
-  async #allocateOne(owner: string, request: PortRequest, defaultHostIp: string): Promise<void> {
-    const addresses = addressesOf(request, defaultHostIp);
+  async #allocateOne(owner: string, request: PortRequest, addresses: readonly string[]): Promise<void> {
     const isChoice = request.hostPort === 0 || (request.hostPortEnd ?? 0) > request.hostPort;
     let foreign = 0;
     let lastError: unknown;

@@ -8,10 +8,10 @@ import type { EndpointRecord, SandboxRecord } from '../model.ts';
 import { setDefaultRoutes } from './default-routes.ts';
 import { planEndpoint } from './endpoint.ts';
 import { changeOwnFile, tellLinked, writeResolverFile } from './files.ts';
-import { areSame, firewallPorts, gatewaysOf } from './gateway.ts';
+import { areSame, gatewaysOf } from './gateway.ts';
 import { joinNetwork } from './join.ts';
 import { openNamespace } from './namespace.ts';
-import { directListeners, holdPorts } from './ports.ts';
+import { directListeners, firewallPorts, holdPorts } from './ports.ts';
 import { validateCombination, validateEndpoint } from './validate.ts';
 
 /** @throws notFound, permissionDenied, invalidArgument with Docker's texts */
@@ -52,7 +52,7 @@ export async function connect(context: Context, sandboxId: string, spec: Endpoin
     try {
       joinSandbox(context, network, added, after);
       await failPoint('ep.veth');
-      moveGateway(context, before, after);
+      await moveGateway(context, before, after);
       if (after.hasResolver === true && !context.dns.has(sandboxId)) {
         context.dns.start(after);
         writeResolverFile(after);
@@ -97,7 +97,7 @@ async function part(context: Context, before: SandboxRecord, member: EndpointRec
   const after: SandboxRecord = { ...before, endpoints: before.endpoints.filter((other) => other !== member) };
   const network = context.state.networks.get(endpoint.networkId)?.network;
   context.state.names.remove(endpoint);
-  moveGateway(context, before, after);
+  await moveGateway(context, before, after);
   // the link goes before its address is free for others; a crash in between leaves a link that the next start removes
   if (network !== undefined) await driverNamed(context, network.spec.driver).leave(network, member);
   await failPoint('ep.parted');
@@ -113,10 +113,10 @@ function joinSandbox(context: Context, network: Network, added: EndpointRecord, 
 }
 
 /** When another endpoint becomes the gateway, the default route and the published ports go with it. */
-function moveGateway(context: Context, before: SandboxRecord, after: SandboxRecord): void {
+async function moveGateway(context: Context, before: SandboxRecord, after: SandboxRecord): Promise<void> {
   const now = gatewaysOf(after);
   if (areSame(gatewaysOf(before), now)) return;
-  context.firewall.move(firewallPorts(before), firewallPorts(after));
+  await context.firewall.move(firewallPorts(context, before), firewallPorts(context, after));
   directListeners(context, after);
   using access = openNamespace(after.namespacePath);
   setDefaultRoutes(access, now);

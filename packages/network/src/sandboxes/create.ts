@@ -12,10 +12,10 @@ import type { EndpointRecord, SandboxRecord } from '../model.ts';
 import { setDefaultRoutes } from './default-routes.ts';
 import { planEndpoint } from './endpoint.ts';
 import { tellLinked, writeFiles } from './files.ts';
-import { firewallPorts, gatewaysOf } from './gateway.ts';
+import { gatewaysOf } from './gateway.ts';
 import { joinNetwork } from './join.ts';
 import { makeNamespace, shareNamespace } from './namespace.ts';
-import { directListeners, holdPorts } from './ports.ts';
+import { directListeners, firewallPorts, holdPorts } from './ports.ts';
 import { takeBackSandbox } from './remove.ts';
 import { validateSandbox } from './validate.ts';
 
@@ -38,7 +38,7 @@ export async function createSandbox(context: Context, spec: SandboxSpec): Promis
       // ready in memory before the rules, so that a rebuild by another request keeps its ports
       record = { ...record, state: 'ready' };
       context.state.setSandbox(record);
-      publish(context, record);
+      await publish(context, record);
       await failPoint('start.fw-applied');
       context.store.setSandboxReady(record);
       await failPoint('start.ready');
@@ -82,9 +82,9 @@ function build(context: Context, record: SandboxRecord, joined: Joined): void {
   for (const { endpoint } of record.endpoints) tellLinked(context, endpoint);
 }
 
-function publish(context: Context, record: SandboxRecord): void {
+async function publish(context: Context, record: SandboxRecord): Promise<void> {
   directListeners(context, record);
-  context.firewall.publish(firewallPorts(record));
+  await context.firewall.move([], firewallPorts(context, record));
 }
 
 export function toSandbox(record: SandboxRecord): Sandbox {

@@ -9,10 +9,8 @@ import { parsePrefix } from '../ipam/prefix.ts';
 import type { EndpointRecord } from '../model.ts';
 import { wantedInterfaceName } from './endpoint-options.ts';
 
-const interfacePrefix = 'bx';
-
 /** Whether a name in the host is one that {@link planEndpoint} gives. */
-export const isInterfaceName = (name: string): boolean => name.startsWith(interfacePrefix);
+export const isInterfaceName = (name: string): boolean => /^bx[0-9a-f]{12}$/.test(name);
 
 /** @throws resourceExhausted, invalidArgument, permissionDenied with Docker's texts */
 export function planEndpoint(
@@ -32,7 +30,7 @@ export function planEndpoint(
   const ipv4 = assign(context, network, 4, spec.ipv4Address);
   const ipv6 = assign(context, network, 6, spec.ipv6Address);
   return {
-    hostInterface: `${interfacePrefix}${id.slice(0, 12)}`,
+    hostInterface: `bx${id.slice(0, 12)}`,
     endpoint: {
       id,
       ...named(network),

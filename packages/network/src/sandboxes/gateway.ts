@@ -1,6 +1,5 @@
 /** Which endpoints carry the default routes and the published ports of a sandbox: one for each family, mostly the same. */
-import type { Endpoint, PublishedPort } from '../controller.ts';
-import type { FirewallPort } from '../firewall/ruleset.ts';
+import type { Endpoint } from '../controller.ts';
 import type { SandboxRecord } from '../model.ts';
 
 export interface Gateways {
@@ -37,14 +36,3 @@ export const targetsOf = ({ ipv4, ipv6 }: Gateways): { ipv4: string; ipv6: strin
   ipv4: ipv4?.ipv4Address ?? '',
   ipv6: ipv6?.ipv6Address ?? '',
 });
-
-/** The ports of a sandbox as the firewall takes them: none while no endpoint can carry them. */
-export function firewallPorts(
-  record: { ports: readonly PublishedPort[] } & Pick<SandboxRecord, 'endpoints'>,
-): FirewallPort[] {
-  const { ipv4, ipv6 } = targetsOf(gatewaysOf(record));
-  return record.ports.flatMap((port) => {
-    const containerIp = port.hostIp.includes(':') ? ipv6 : ipv4;
-    return containerIp === '' ? [] : [{ ...port, containerIp }];
-  });
-}

@@ -2,7 +2,10 @@
 import { BoxshipError } from '@boxship/base';
 import type { Context } from '../context.ts';
 import { optionKey } from '../drivers/bridge/options.ts';
+import { driverNamed } from '../drivers/lookup.ts';
+import { type FirewallPort, familyOf, type GatewayMode } from '../firewall/firewall.ts';
 import type { SandboxRecord } from '../model.ts';
+import type { PortWay } from '../ports/publisher.ts';
 import { gatewaysOf, hasGateway, targetsOf } from './gateway.ts';
 
 /**
@@ -15,10 +18,15 @@ export async function holdPorts(context: Context, record: SandboxRecord): Promis
   const { ipv4, ipv6 } = gatewaysOf(record);
   const gateway = ipv4 ?? ipv6;
   if (requests.length === 0 || record.ports.length > 0 || gateway === undefined) return record;
+  const wayOf = waysOf(context, record);
+  if (wayOf(4) === 'none' && wayOf(6) === 'none') return record;
   const network = context.state.networks.get(gateway.networkId)?.network;
   const hostIp = network?.spec.options[optionKey.hostBinding] ?? '0.0.0.0';
   try {
-    return { ...record, ports: await context.ports.allocate(record.spec.id, requests, hostIp) };
+    return {
+      ...record,
+      ports: await context.ports.allocate(record.spec.id, requests, hostIp, wayOf),
+    };
   } catch (error) {
     context.ports.release(record.spec.id);
     const cause = BoxshipError.from(error);
@@ -34,4 +42,40 @@ export async function holdPorts(context: Context, record: SandboxRecord): Promis
 export function directListeners(context: Context, record: SandboxRecord): void {
   const gateways = gatewaysOf(record);
   context.ports.direct(record.spec.id, hasGateway(gateways) ? targetsOf(gateways) : undefined);
+}
+
+/** How published ports of each family are reached: see {@link PortPublisher.allocate}. */
+function waysOf(context: Context, record: Pick<SandboxRecord, 'endpoints'>): (family: 4 | 6) => PortWay {
+  const { ipv4, ipv6 } = gatewaysOf(record);
+  const modes = {
+    4: ipv4 === undefined ? undefined : gatewayMode(context, ipv4.networkId, 4),
+    6: ipv6 === undefined ? undefined : gatewayMode(context, ipv6.networkId, 6),
+  };
+  const isHeld = modes[4]?.startsWith('nat') === true || modes[6]?.startsWith('nat') === true;
+  return (family) => {
+    if (modes[family] === 'routed') return 'own';
+    // connections of a family that the sandbox has not are carried to the other by the listener
+    return isHeld ? 'host' : 'none';
+  };
+}
+
+/** undefined where the driver of the network publishes no ports. */
+function gatewayMode(context: Context, networkId: string, family: 4 | 6): GatewayMode | undefined {
+  const network = context.state.networks.get(networkId)?.network;
+  const rules = network === undefined ? undefined : driverNamed(context, network.spec.driver).firewall(network);
+  return rules?.subnets.find(({ subnet }) => familyOf(subnet) === family)?.mode;
+}
+
+/** The ports of a sandbox as the firewall takes them: none while no endpoint can carry them. */
+export function firewallPorts(context: Context, record: Pick<SandboxRecord, 'ports' | 'endpoints'>): FirewallPort[] {
+  if (record.ports.length === 0) return [];
+  const { ipv4, ipv6 } = targetsOf(gatewaysOf(record));
+  const wayOf = waysOf(context, record);
+  return record.ports.flatMap((port) => {
+    const family = familyOf(port.hostIp);
+    const containerIp = family === 6 ? ipv6 : ipv4;
+    const way = wayOf(family);
+    if (containerIp === '' || way === 'none') return [];
+    return [{ ...port, hostPort: way === 'own' ? 0 : port.hostPort, containerIp }];
+  });
 }

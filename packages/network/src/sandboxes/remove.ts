@@ -4,7 +4,7 @@ import { removeNetworkNamespace } from '@boxship/linux';
 import type { Context } from '../context.ts';
 import { driverNamed } from '../drivers/lookup.ts';
 import type { EndpointRecord, SandboxRecord } from '../model.ts';
-import { firewallPorts } from './gateway.ts';
+import { firewallPorts } from './ports.ts';
 
 /** How long the kernel gets to drop the links of a namespace nobody holds any more; it needs 20 to 65 ms. */
 const lingerMs = 500;
@@ -23,7 +23,7 @@ export async function takeBackSandbox(context: Context, record: SandboxRecord): 
   // in memory too, at once: a rebuild of the rules from now on leaves its ports out
   context.state.setSandbox({ ...record, state: 'deleting' });
   await failPoint('stop.op-row');
-  if (isPublished) context.firewall.withdraw(firewallPorts(record));
+  if (isPublished) await context.firewall.move(firewallPorts(context, record), []);
   context.ports.release(id);
   await failPoint('stop.ports-released');
   context.dns.stop(id);

@@ -114,7 +114,8 @@ export class Store implements Disposable {
           endpoint.ipv6Address || null,
         );
       this.#run('DELETE FROM port WHERE sandbox = ?', id);
-      for (const port of record.ports)
+      // a port without a number takes none of the host
+      for (const port of record.ports.filter(({ hostPort }) => hostPort !== 0))
         this.#run('INSERT INTO port VALUES (?, ?, ?, ?)', port.protocol, port.hostIp, port.hostPort, id);
     });
     if (record.state === 'ready') this.#mirror.saveSandbox(record);

@@ -18,11 +18,12 @@ import {
   randomLinkIndex,
 } from '@boxship/linux';
 import type { AddressPool, Network, NetworkSpec } from '../../controller.ts';
+import type { FirewallNetwork } from '../../firewall/firewall.ts';
 import { broadcastOf, parsePrefix } from '../../ipam/prefix.ts';
 import type { EndpointRecord } from '../../model.ts';
 import { writeSysctl } from '../../sysctl.ts';
 import type { Driver, SandboxAccess } from '../driver.ts';
-import { parseBridgeOptions } from './options.ts';
+import { type BridgeOptions, parseBridgeOptions } from './options.ts';
 import type { Ownership } from './ownership.ts';
 
 export interface BridgeDriverOptions {
@@ -30,6 +31,8 @@ export interface BridgeDriverOptions {
   readonly ownership: Ownership;
   /** MTU of networks that name none. */
   readonly mtu: number;
+  /** There are rules that keep outsiders from what is published on loopback. */
+  readonly hasFirewall: boolean;
 }
 
 export class BridgeDriver implements Driver {
@@ -38,29 +41,41 @@ export class BridgeDriver implements Driver {
   readonly #route: NetlinkSocket;
   readonly #ownership: Ownership;
   readonly #mtu: number;
+  readonly #hasFirewall: boolean;
 
   constructor(options: BridgeDriverOptions) {
     this.#route = options.route;
     this.#ownership = options.ownership;
     this.#mtu = options.mtu;
+    this.#hasFirewall = options.hasFirewall;
   }
 
   validate(spec: NetworkSpec): void {
-    parseBridgeOptions('0'.repeat(64), spec.options ?? {});
+    const { gatewayMode } = parseBridgeOptions('0'.repeat(64), spec.options ?? {});
+    for (const family of [4, 6] as const)
+      if (gatewayMode[family] === 'isolated' && spec.isInternal !== true)
+        throw new BoxshipError('invalidArgument', `gateway mode 'isolated' can only be used for an internal network`);
   }
 
   fillOptions(_id: string, options: Readonly<Record<string, string>>): Record<string, string> {
     return { ...options };
   }
 
-  firewall(network: Network) {
+  firewall(network: Network): FirewallNetwork {
     const options = parseBridgeOptions(network.id, network.spec.options);
     return {
       bridge: options.bridge,
-      subnets: network.spec.pools.flatMap(({ subnet }) => subnet ?? []),
+      subnets: network.spec.pools.flatMap(({ subnet }) => {
+        if (subnet === undefined) return [];
+        const { family } = parsePrefix(subnet);
+        const mode = options.gatewayMode[family];
+        const address = options.sourceAddress[family];
+        const isTranslated = options.isMasqueraded && !network.spec.isInternal && mode.startsWith('nat');
+        return [{ subnet, mode, source: !isTranslated ? 'keep' : address === undefined ? 'masquerade' : { address } }];
+      }),
       isInternal: network.spec.isInternal,
       isIccEnabled: options.isIccEnabled,
-      isMasqueraded: options.isMasqueraded && !network.spec.isInternal,
+      trustedInterfaces: options.trustedInterfaces,
     };
   }
 
@@ -83,7 +98,7 @@ export class BridgeDriver implements Driver {
       if (link === undefined)
         throw new BoxshipError('aborted', `bridge ${options.bridge} was removed while it was made`);
     } else if (link.alias !== alias) this.#adopt(link, options.isNamed);
-    this.#configure(network, link, options.isAddressInhibited);
+    this.#configure(network, link, options);
   }
 
   /** A bridge that the user made beforehand and named is used; anything else under the name is refused. */
@@ -96,19 +111,20 @@ export class BridgeDriver implements Driver {
       throw new BoxshipError('invalidArgument', `interface ${link.name} exists and is not a bridge`);
   }
 
-  #configure(network: Network, link: Link, isAddressInhibited: boolean): void {
+  #configure(network: Network, link: Link, options: BridgeOptions): void {
     // before the address: an address of IPv6 on a link without it is refused
     const hasIPv6 = network.spec.enableIPv6;
     writeSysctl(`net/ipv6/conf/${link.name}/accept_ra`, '0');
     writeSysctl(`net/ipv6/conf/${link.name}/disable_ipv6`, hasIPv6 ? '0' : '1');
     // lets connections to 127.0.0.1 be translated to containers; the firewall's guard keeps outsiders from 127.0.0.0/8
-    writeSysctl(`net/ipv4/conf/${link.name}/route_localnet`, '1');
+    writeSysctl(`net/ipv4/conf/${link.name}/route_localnet`, this.#hasFirewall ? '1' : '0');
     const present = new Set(
       listAddresses(this.#route, link.index).map(({ address, prefixLength }) => `${address}/${prefixLength}`),
     );
     for (const pool of network.spec.pools) {
-      if (pool.gateway === undefined || pool.subnet === undefined || isAddressInhibited) continue;
-      const { length } = parsePrefix(pool.subnet);
+      if (pool.gateway === undefined || pool.subnet === undefined) continue;
+      const { length, family } = parsePrefix(pool.subnet);
+      if (options.gatewayMode[family] === 'isolated' || (family === 4 && options.isAddressInhibited)) continue;
       if (present.has(`${pool.gateway}/${length}`)) continue;
       const broadcast = broadcastOf(parsePrefix(pool.subnet));
       const failure = this.#route.attempt(

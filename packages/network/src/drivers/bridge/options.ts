@@ -1,5 +1,7 @@
 /** The options of bridge networks (`-o key=value`, Docker's names), parsed once into typed values. */
+import { isIP } from 'node:net';
 import { BoxshipError, shortId } from '@boxship/base';
+import { type GatewayMode, gatewayModes } from '../../firewall/firewall.ts';
 
 export const optionKey = {
   name: 'com.docker.network.bridge.name',
@@ -10,6 +12,9 @@ export const optionKey = {
   inhibitIPv4: 'com.docker.network.bridge.inhibit_ipv4',
   gatewayModeIPv4: 'com.docker.network.bridge.gateway_mode_ipv4',
   gatewayModeIPv6: 'com.docker.network.bridge.gateway_mode_ipv6',
+  trustedInterfaces: 'com.docker.network.bridge.trusted_host_interfaces',
+  hostIPv4: 'com.docker.network.host_ipv4',
+  hostIPv6: 'com.docker.network.host_ipv6',
   mtu: 'com.docker.network.driver.mtu',
   interfacePrefix: 'com.docker.network.container_iface_prefix',
 } as const;
@@ -23,6 +28,10 @@ export interface BridgeOptions {
   /** Host address of ports published without one. */
   readonly hostBinding: string;
   readonly isAddressInhibited: boolean;
+  readonly gatewayMode: { readonly 4: GatewayMode; readonly 6: GatewayMode };
+  /** The host's address that containers going out are seen as; undefined: that of the interface they leave by. */
+  readonly sourceAddress: { readonly 4: string | undefined; readonly 6: string | undefined };
+  readonly trustedInterfaces: readonly string[];
   readonly mtu: number | undefined;
   readonly interfacePrefix: string;
 }
@@ -33,11 +42,6 @@ export function parseBridgeOptions(networkId: string, options: Readonly<Record<s
   if (name !== undefined) checkInterfaceName(name, optionKey.name);
   const prefix = options[optionKey.interfacePrefix] ?? 'eth';
   checkInterfaceName(`${prefix}0`, optionKey.interfacePrefix);
-  for (const key of [optionKey.gatewayModeIPv4, optionKey.gatewayModeIPv6]) {
-    const mode = options[key];
-    if (mode !== undefined && mode !== 'nat')
-      throw new BoxshipError('invalidArgument', `option ${key}=${mode} is not supported: only nat`);
-  }
   return {
     bridge: name ?? `br-${shortId(networkId)}`,
     isNamed: name !== undefined,
@@ -45,6 +49,9 @@ export function parseBridgeOptions(networkId: string, options: Readonly<Record<s
     isMasqueraded: flag(options, optionKey.masquerade, true),
     hostBinding: options[optionKey.hostBinding] ?? '0.0.0.0',
     isAddressInhibited: flag(options, optionKey.inhibitIPv4, false),
+    gatewayMode: { 4: modeOf(options, optionKey.gatewayModeIPv4), 6: modeOf(options, optionKey.gatewayModeIPv6) },
+    sourceAddress: { 4: addressIn(options, optionKey.hostIPv4, 4), 6: addressIn(options, optionKey.hostIPv6, 6) },
+    trustedInterfaces: trustedIn(options),
     mtu: mtuOf(options),
     interfacePrefix: prefix,
   };
@@ -65,6 +72,27 @@ function flag(options: Readonly<Record<string, string>>, key: string, fallback: 
   if (/^(1|t|true)$/i.test(value)) return true;
   if (/^(0|f|false)$/i.test(value)) return false;
   throw new BoxshipError('invalidArgument', `invalid value for option ${key}: "${value}" is neither true nor false`);
+}
+
+function modeOf(options: Readonly<Record<string, string>>, key: string): GatewayMode {
+  const value = options[key] || 'nat';
+  const mode = gatewayModes.find((candidate) => candidate === value);
+  if (mode === undefined) throw new BoxshipError('invalidArgument', `unknown gateway mode ${value}`);
+  return mode;
+}
+
+function addressIn(options: Readonly<Record<string, string>>, key: string, family: 4 | 6): string | undefined {
+  const value = options[key];
+  if (value === undefined || value === '') return undefined;
+  if (isIP(value) !== family)
+    throw new BoxshipError('invalidArgument', `invalid value for option ${key}: "${value}" is no IPv${family} address`);
+  return value;
+}
+
+function trustedIn(options: Readonly<Record<string, string>>): string[] {
+  const names = (options[optionKey.trustedInterfaces] ?? '').split(':').filter((name) => name !== '');
+  for (const name of names) checkInterfaceName(name, optionKey.trustedInterfaces);
+  return names;
 }
 
 function mtuOf(options: Readonly<Record<string, string>>): number | undefined {

@@ -3,7 +3,8 @@
  * changes. A published port is two map elements; a network is a few set elements. The table touches only packets of our own
  * bridges: what another program's table drops stays dropped, and what it accepts is still judged here.
  *
- *   guard    raw prerouting   nothing from outside claims a loopback address (route_localnet is on for our bridges)
+ *   guard    raw prerouting   nothing from outside claims a loopback address (route_localnet is on for our bridges) or a
+ *                             container's
  *   pre/out  nat              packets to an address of this host whose port is published go to the container
  *   post     nat              source addresses: loopback and hairpin connections, and containers that go out
  *   forward  filter           who may speak to whom
@@ -19,36 +20,20 @@ import {
   type SetElement,
   nftExpression as x,
 } from '@boxship/linux';
-import { firstOf, lastOf, numberToAddress, parsePrefix } from '../ipam/prefix.ts';
+import { firstOf, lastOf, numberToAddress, parsePrefix } from '../../ipam/prefix.ts';
+import {
+  type FirewallNetwork,
+  type FirewallOptions,
+  type FirewallPort,
+  type FirewallState,
+  type FirewallSubnet,
+  familyOf,
+  isTranslatable,
+  protocolNumber,
+} from '../firewall.ts';
+import { addInputMarks, comesFromOutside } from './input-policy.ts';
 
-/** One network as the firewall sees it. */
-export interface FirewallNetwork {
-  readonly bridge: string;
-  readonly subnets: readonly string[];
-  readonly isInternal: boolean;
-  /** Containers of the network reach each other. */
-  readonly isIccEnabled: boolean;
-  readonly isMasqueraded: boolean;
-}
-
-/** One published port. */
-export interface FirewallPort {
-  readonly protocol: 'tcp' | 'udp' | 'sctp';
-  /** `0.0.0.0` and `::` mean every address. */
-  readonly hostIp: string;
-  readonly hostPort: number;
-  readonly containerIp: string;
-  readonly containerPort: number;
-}
-
-export interface FirewallState {
-  readonly networks: readonly FirewallNetwork[];
-  readonly ports: readonly FirewallPort[];
-  /** Interfaces between which the host did not forward before the engine turned forwarding on, and must not begin to. */
-  readonly uplinks: readonly string[];
-}
-
-export const protocolNumber = { tcp: 6, udp: 17, sctp: 132 } as const;
+type Options = Pick<FirewallOptions, 'hasIPv6' | 'obeysInput'>;
 
 const ip = { source: { 4: [12, 4], 6: [8, 16] }, destination: { 4: [16, 4], 6: [24, 16] } } as const;
 const isFamily = (family: 4 | 6) => [
@@ -67,42 +52,47 @@ const protocolAndPort = (at: number) => [x.meta(x.metaKey.l4Proto, at), x.payloa
 // an address of n bytes fills the words 8 … 8 + n/4 − 1
 const afterAddress = (family: 4 | 6): number => (family === 4 ? 9 : 12);
 const families = [4, 6] as const;
+const icmp = { 4: 1, 6: 58 } as const;
+const translated = [...to('bridges'), ...x.ctStatusHas(x.ctStatus.dnat)];
 
 /** Fills an empty batch with the whole table; replaces any table of that name in the same transaction. */
-export function wholeTable(batch: NftBatch, state: FirewallState): NftBatch {
+export function wholeTable(batch: NftBatch, state: FirewallState, options: Options): NftBatch {
   batch.addTable().deleteTable().addTable();
   addSets(batch);
-  addChains(batch);
-  addNetworks(batch, state.networks);
+  addTranslation(batch, options);
+  addForwarding(batch, options);
+  if (options.obeysInput) addInputMarks(batch);
+  addNetworks(batch, state.networks, options);
   batch.addElements(
     'uplinks',
     state.uplinks.map((name) => ({ key: x.interfaceName(name) })),
   );
-  for (const [set, elements] of portElements(state.ports)) batch.addElements(set, elements);
+  for (const [set, elements] of portElements(state.ports, options)) batch.addElements(set, elements);
   return batch;
 }
 
 function addSets(batch: NftBatch): void {
   for (const name of ['bridges', 'internal', 'uplinks']) batch.addSet(name, { key: ['interface'] });
-  batch.addSet('icc', { key: ['interface', 'interface'] });
+  for (const name of ['icc', 'trusted']) batch.addSet(name, { key: ['interface', 'interface'] });
   for (const family of families) {
     const address = family === 4 ? 'ipv4' : 'ipv6';
     batch.addSet(`pool${family}`, { key: [address], isInterval: true });
     batch.addSet(`masquerade${family}`, { key: [address], isInterval: true });
-    batch.addSet(`open${family}`, { key: [address, 'protocol', 'port'] });
+    batch.addSet(`source${family}`, { key: [address], data: [address], isInterval: true });
+    for (const name of ['routed', 'unprotected']) batch.addSet(`${name}${family}`, { key: ['interface'] });
+    for (const name of ['open', 'direct']) batch.addSet(`${name}${family}`, { key: [address, 'protocol', 'port'] });
     batch.addSet(`port${family}`, { key: [address, 'protocol', 'port'], data: [address, 'port'] });
     batch.addSet(`anyport${family}`, { key: ['protocol', 'port'], data: [address, 'port'] });
   }
 }
 
-function addChains(batch: NftBatch): void {
+function addTranslation(batch: NftBatch, options: Options): void {
   batch
     .addChain('guard', { type: 'filter', hook: 'prerouting', priority: -300 })
     .addChain('publish')
     .addChain('pre', { type: 'nat', hook: 'prerouting', priority: -100 })
     .addChain('out', { type: 'nat', hook: 'output', priority: -100 })
-    .addChain('post', { type: 'nat', hook: 'postrouting', priority: 100 })
-    .addChain('forward', { type: 'filter', hook: 'forward', priority: 0 });
+    .addChain('post', { type: 'nat', hook: 'postrouting', priority: 100 });
 
   for (const side of ['destination', 'source'] as const)
     batch.addRule('guard', [
@@ -112,8 +102,19 @@ function addChains(batch: NftBatch): void {
       x.compare('==', Buffer.from([127])),
       x.verdict('drop'),
     ]);
+  // nor the address of a container
+  for (const family of families)
+    batch.addRule('guard', [
+      ...fromLoopback('!='),
+      ...notFrom('bridges'),
+      ...isFamily(family),
+      load('source', family),
+      x.lookup(`pool${family}`),
+      x.verdict('drop'),
+    ]);
 
   const toSelf = [...x.isLocalAddress('destination'), x.verdict('jump', 'publish')];
+  if (options.obeysInput) batch.addRule('pre', [...comesFromOutside(), x.verdict('return')]);
   batch.addRule('pre', toSelf);
   // IPv6 has no route_localnet: connections to ::1 are served by the listener that reserves the port
   batch.addRule('out', [...isFamily(4), ...toSelf]);
@@ -136,7 +137,6 @@ function addChains(batch: NftBatch): void {
     ]);
   }
 
-  const translated = [...to('bridges'), ...x.ctStatusHas(x.ctStatus.dnat)];
   batch.addRule('post', [...translated, ...x.isLocalAddress('source'), x.masquerade()]);
   for (const family of families)
     batch.addRule('post', [
@@ -146,15 +146,16 @@ function addChains(batch: NftBatch): void {
       x.lookup(`pool${family}`),
       x.masquerade(),
     ]);
-  for (const family of families)
-    batch.addRule('post', [
-      ...isFamily(family),
-      load('source', family),
-      x.lookup(`masquerade${family}`),
-      ...notTo('bridges'),
-      x.masquerade(),
-    ]);
+  for (const family of families) {
+    const goesOut = [...notTo('bridges'), ...isFamily(family), load('source', family)];
+    batch.addRule('post', [...goesOut, x.lookup(`source${family}`, { into: 1 }), x.snat(family, 1)]);
+    batch.addRule('post', [...goesOut, x.lookup(`masquerade${family}`), x.masquerade()]);
+  }
+}
 
+function addForwarding(batch: NftBatch, options: Options): void {
+  batch.addChain('forward', { type: 'filter', hook: 'forward', priority: 0 });
+  if (!options.hasIPv6) batch.addRule('forward', [...isFamily(6), x.verdict('accept')]);
   batch.addRule('forward', [...from('uplinks'), ...to('uplinks'), ...x.ctStateIs(x.ctState.new), x.verdict('drop')]);
   batch.addRule('forward', [...notFrom('bridges'), ...notTo('bridges'), x.verdict('accept')]);
   batch.addRule('forward', [...x.ctStateIs(x.ctState.established | x.ctState.related), x.verdict('accept')]);
@@ -166,40 +167,73 @@ function addChains(batch: NftBatch): void {
     x.verdict('accept'),
   ]);
   batch.addRule('forward', [...from('internal'), x.verdict('drop')]);
-  for (const family of families)
+  const toPort = (family: 4 | 6, set: string) => [
+    ...isFamily(family),
+    load('destination', family),
+    ...protocolAndPort(afterAddress(family)),
+    x.lookup(set),
+    x.verdict('accept'),
+  ];
+  const byTrusted = [x.meta(x.metaKey.iifName), x.meta(x.metaKey.oifName, 2), x.lookup('trusted')];
+  for (const family of families) {
+    batch.addRule('forward', [...translated, ...toPort(family, `open${family}`)]);
+    batch.addRule('forward', [...byTrusted, ...toPort(family, `open${family}`)]);
+    batch.addRule('forward', toPort(family, `direct${family}`));
     batch.addRule('forward', [
-      ...translated,
       ...isFamily(family),
-      load('destination', family),
-      ...protocolAndPort(afterAddress(family)),
-      x.lookup(`open${family}`),
+      x.meta(x.metaKey.l4Proto),
+      x.compare('==', Buffer.from([icmp[family]])),
+      ...to(`routed${family}`),
       x.verdict('accept'),
     ]);
+    const toUnprotected = [...isFamily(family), ...to(`unprotected${family}`)];
+    batch.addRule('forward', [...notFrom('bridges'), ...toUnprotected, x.verdict('accept')]);
+  }
   batch.addRule('forward', [...to('bridges'), x.counter(), x.verdict('drop')]);
 }
 
-function addNetworks(batch: NftBatch, networks: readonly FirewallNetwork[]): void {
+function addNetworks(batch: NftBatch, networks: readonly FirewallNetwork[], options: Options): void {
   const interfaces = (chosen: readonly FirewallNetwork[]): SetElement[] =>
     chosen.map(({ bridge }) => ({ key: x.interfaceName(bridge) }));
+  const pair = (from: string, to: string): SetElement => ({
+    key: Buffer.concat([x.interfaceName(from), x.interfaceName(to)]),
+  });
   batch.addElements('bridges', interfaces(networks));
   batch.addElements('internal', interfaces(networks.filter((network) => network.isInternal)));
-  const open = networks.filter((network) => network.isIccEnabled).map(({ bridge }) => x.interfaceName(bridge));
   batch.addElements(
     'icc',
-    open.map((name) => ({ key: Buffer.concat([name, name]) })),
+    networks.filter((network) => network.isIccEnabled).map(({ bridge }) => pair(bridge, bridge)),
   );
-  for (const { subnets, isMasqueraded } of networks)
-    for (const subnet of subnets) {
-      const prefix = parsePrefix(subnet);
-      const bytes = (number: bigint): Buffer => addressToBytes(numberToAddress(number, prefix.family));
-      const range = intervalElements(bytes(firstOf(prefix)), bytes(lastOf(prefix)));
-      batch.addElements(`pool${prefix.family}`, range);
-      if (isMasqueraded) batch.addElements(`masquerade${prefix.family}`, range);
-    }
+  for (const { bridge, subnets, trustedInterfaces } of networks) {
+    batch.addElements(
+      'trusted',
+      trustedInterfaces.map((name) => pair(name, bridge)),
+    );
+    for (const subnet of subnets)
+      if (options.hasIPv6 || familyOf(subnet.subnet) === 4) addSubnet(batch, bridge, subnet);
+  }
+}
+
+function addSubnet(batch: NftBatch, bridge: string, { subnet, mode, source }: FirewallSubnet): void {
+  const prefix = parsePrefix(subnet);
+  const { family } = prefix;
+  const bytes = (number: bigint): Buffer => addressToBytes(numberToAddress(number, family));
+  const range = intervalElements(bytes(firstOf(prefix)), bytes(lastOf(prefix)));
+  batch.addElements(`pool${family}`, range);
+  if (source === 'masquerade') batch.addElements(`masquerade${family}`, range);
+  else if (source !== 'keep') {
+    const data = addressToBytes(source.address);
+    batch.addElements(
+      `source${family}`,
+      range.map((element) => (element.isIntervalEnd === true ? element : { ...element, data })),
+    );
+  }
+  if (mode === 'routed') batch.addElements(`routed${family}`, [{ key: x.interfaceName(bridge) }]);
+  if (mode === 'nat-unprotected') batch.addElements(`unprotected${family}`, [{ key: x.interfaceName(bridge) }]);
 }
 
 /** The elements of ports, by set. A container port published twice is open once. */
-export function portElements(ports: readonly FirewallPort[]): Map<string, SetElement[]> {
+export function portElements(ports: readonly FirewallPort[], options: Options): Map<string, SetElement[]> {
   const sets = new Map<string, SetElement[]>();
   const opened = new Set<string>();
   const add = (set: string, element: SetElement): void => {
@@ -208,19 +242,23 @@ export function portElements(ports: readonly FirewallPort[]): Map<string, SetEle
     else elements.push(element);
   };
   for (const port of ports) {
-    const family = port.containerIp.includes(':') ? 6 : 4;
-    if (port.hostIp.includes(':') !== (family === 6)) continue; // the other family is carried by the listener
+    const family = familyOf(port.containerIp);
+    if (!isTranslatable(port) || (family === 6 && !options.hasIPv6)) continue;
     const protocol = nftField.protocol(protocolNumber[port.protocol]);
     const hostPort = nftField.port(port.hostPort);
     const container = nftField.address(port.containerIp);
     const data = Buffer.concat([container, nftField.port(port.containerPort)]);
-    if (port.hostIp === '0.0.0.0' || port.hostIp === '::')
-      add(`anyport${family}`, { key: Buffer.concat([protocol, hostPort]), data });
-    else add(`port${family}`, { key: Buffer.concat([nftField.address(port.hostIp), protocol, hostPort]), data });
+    const isDirect = port.hostPort === 0;
+    if (!isDirect) {
+      if (port.hostIp === '0.0.0.0' || port.hostIp === '::')
+        add(`anyport${family}`, { key: Buffer.concat([protocol, hostPort]), data });
+      else add(`port${family}`, { key: Buffer.concat([nftField.address(port.hostIp), protocol, hostPort]), data });
+    }
     const name = `${port.containerIp} ${port.protocol} ${port.containerPort}`;
     if (opened.has(name)) continue;
     opened.add(name);
-    add(`open${family}`, { key: Buffer.concat([container, protocol, nftField.port(port.containerPort)]) });
+    const key = Buffer.concat([container, protocol, nftField.port(port.containerPort)]);
+    add(`${isDirect ? 'direct' : 'open'}${family}`, { key });
   }
   return sets;
 }
