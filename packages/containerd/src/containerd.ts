@@ -24,7 +24,9 @@ import { EventExchange } from './events/exchange.ts';
 import { serveShimEvents } from './events/shim-events.ts';
 import { localClient } from './local-client.ts';
 import { openStores } from './metadata/open-stores.ts';
+import type { FoundBundle } from './metadata/rebuild.ts';
 import { imageStoreOver, leasesOver } from './metadata/stores.ts';
+import { type BundleRoots, readBundleFile, scanBundles } from './runtime/bundle.ts';
 import { recoverTasks } from './runtime/recovery.ts';
 import { ShimManager } from './runtime/shim-manager.ts';
 import { TaskManager } from './runtime/task-manager.ts';
@@ -119,7 +121,7 @@ async function openParts(
   log: Logger,
   resources: AsyncDisposableStack,
 ) {
-  const stores = await openStores({ root: options.root, log }, resources);
+  const stores = await openStores({ root: options.root, log, bundles: () => foundBundles(options) }, resources);
   const shims: ShimManager = resources.use(
     new ShimManager({
       roots: options,
@@ -225,6 +227,13 @@ function makeHandlers(parts: Parts, exchange: EventExchange, options: Containerd
     }),
     version: versionService({ version: containerdVersion, revision: '' }),
   };
+}
+
+function foundBundles(roots: BundleRoots): FoundBundle[] {
+  return scanBundles(roots).flatMap(({ namespace, id, path }) => {
+    const spec = readBundleFile(path, 'config.json');
+    return spec === undefined ? [] : [{ namespace, id, spec: Buffer.from(spec) }];
+  });
 }
 
 function uuidOf(root: string): string {

@@ -7,7 +7,8 @@ import { Containerd, type ContainerdOptions } from '../src/containerd.ts';
 export interface TestContainerd extends AsyncDisposable {
   readonly containerd: Containerd;
   readonly directory: string;
-  /** Ends it and opens it again on the same roots. */
+  close(): Promise<void>;
+  /** Ends it, unless that was done, and opens it again on the same roots. */
   reopen(): Promise<Containerd>;
 }
 
@@ -25,6 +26,7 @@ export async function openContainerd(): Promise<TestContainerd> {
       return containerd;
     },
     directory,
+    close: async () => await containerd[Symbol.asyncDispose](),
     async reopen() {
       await containerd[Symbol.asyncDispose]();
       containerd = await Containerd.open(options);

@@ -1,9 +1,9 @@
 /** What the services promise beyond the stores: namespaces, field masks, leases and collection, events, restart. */
 import { content as contentWire, encodeJsonAny, typeUrls } from '@boxship/api';
-import { digestOf } from '@boxship/oci';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { LocalContainerd } from '../src/containerd.ts';
 import { openContainerd, type TestContainerd } from './harness.ts';
+import { putBlob } from './put-blob.ts';
 
 let subject: TestContainerd;
 let client: LocalContainerd;
@@ -16,21 +16,8 @@ afterEach(() => subject[Symbol.asyncDispose]());
 const kind = (value: string) => expect.objectContaining({ kind: value });
 const { STAT, COMMIT } = contentWire.WriteAction;
 
-async function put(
-  to: LocalContainerd,
-  text: string,
-  options: { labels?: { [key: string]: string }; lease?: string } = {},
-): Promise<string> {
-  const data = Buffer.from(text);
-  const expected = digestOf(data);
-  const stream = to.content.write(options.lease === undefined ? {} : { lease: options.lease });
-  const answers = stream[Symbol.asyncIterator]();
-  await stream.send({ action: STAT, ref: `ref-${text}`, total: BigInt(data.length), expected });
-  await answers.next();
-  await stream.send({ action: COMMIT, data, total: BigInt(data.length), expected, labels: options.labels ?? {} });
-  await answers.next();
-  return expected;
-}
+const put = (to: LocalContainerd, text: string, options?: Parameters<typeof putBlob>[2]): Promise<string> =>
+  putBlob(to, Buffer.from(text), options);
 
 const container = (id: string) => ({
   container: {

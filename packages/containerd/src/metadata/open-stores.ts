@@ -12,6 +12,7 @@ import { ContentTable } from './content.ts';
 import { Database } from './database.ts';
 import { LeaseTable } from './leases.ts';
 import { NamespaceTable } from './namespaces.ts';
+import { type FoundBundle, rebuildMetadata } from './rebuild.ts';
 import { RecordTable } from './record-table.ts';
 import { SnapshotTable } from './snapshots.ts';
 
@@ -21,6 +22,8 @@ export interface StoresOptions {
   readonly log: Logger;
   /** Default: all there are. */
   readonly snapshotters?: readonly SnapshotterName[];
+  /** The bundles there are; asked for when the database was lost. */
+  readonly bundles?: () => readonly FoundBundle[];
 }
 
 const snapshotterNames = ['overlayfs', 'native'] as const;
@@ -57,6 +60,8 @@ export async function openStores(options: StoresOptions, resources: AsyncDisposa
     snapshots,
     log,
   };
+  if (database.replayedRecords !== undefined)
+    await rebuildMetadata(tables, { isKnown: database.replayedRecords > 0, bundles: options.bundles?.() ?? [] });
   const scheduler: CollectionScheduler = resources.use(new CollectionScheduler(() => collect(tables), log));
   return { ...tables, scheduler };
 }

@@ -16,6 +16,8 @@
  *   snapshot_commits(namespace, snapshotter, key, name, backend, labels, lease)
  *                                                  a commit under way: `key` is about to become `name`, below `backend`
  *
+ * Beside it stands `meta.journal`, from which a lost database is made again (journal.ts, rebuild.ts).
+ *
  * The text below is the schema: version n of it is what the first n steps make. A step that has been released never changes.
  */
 const version1 = `
