@@ -3,11 +3,12 @@
  * come, so that network, decompression and disk work at the same time.
  */
 import type { Descriptor, ImageConfig, ImageManifest, Reference } from '@boxship/oci';
+import { isIntact } from './content/blobs.ts';
 import { fetchContent } from './fetch-content.ts';
 import type { LayerState } from './progress.ts';
 import type { PullOptions } from './pull-options.ts';
 import { fetchBlob } from './registry/fetch-blob.ts';
-import { unpack } from './unpack.ts';
+import { type UnpackOptions, unpack } from './unpack.ts';
 
 export interface FetchLayersOptions {
   readonly pull: PullOptions;
@@ -21,8 +22,9 @@ export interface FetchLayersOptions {
 }
 
 const defaultConcurrency = 3;
-/** Download progress is told at most so often. */
+/** Download progress is told after so many bytes, or after so long if some have come. */
 const progressBytes = 512 * 1024;
+const progressMs = 1_000;
 
 export async function fetchLayers(options: FetchLayersOptions): Promise<ImageConfig | undefined> {
   const { pull, manifest } = options;
@@ -49,6 +51,7 @@ export async function fetchLayers(options: FetchLayersOptions): Promise<ImageCon
     using _slot = await slots(() => tell(layer, 'waiting'));
     signal.throwIfAborted();
     let told = 0;
+    let toldAt = performance.now();
     const wasFetched = await fetchContent({
       content: pull.content,
       descriptor: layer,
@@ -63,8 +66,10 @@ export async function fetchLayers(options: FetchLayersOptions): Promise<ImageCon
       lease: options.lease,
       signal,
       onProgress: (bytes) => {
-        if (bytes < told + progressBytes && bytes !== layer.size) return;
+        const now = performance.now();
+        if (bytes < told + progressBytes && now < toldAt + progressMs && bytes !== layer.size) return;
         told = bytes;
+        toldAt = now;
         tell(layer, bytes === layer.size ? 'verifying' : 'downloading', bytes);
       },
     });
@@ -72,6 +77,18 @@ export async function fetchLayers(options: FetchLayersOptions): Promise<ImageCon
     return wasFetched;
   };
   const { layers } = manifest;
+  /** Layers that were in the store already, and are not what they were: they are to be fetched. False when all are good. */
+  const forgetChanged = async (): Promise<boolean> => {
+    let isChanged = false;
+    for (const layer of new Set(layers)) {
+      if ((await byDigest.get(layer.digest)) !== false || (await isIntact(pull.content, layer))) continue;
+      pull.log?.error('a layer has changed on the disk and is fetched again', { digest: layer.digest });
+      await pull.content.delete(layer.digest);
+      byDigest.delete(layer.digest);
+      isChanged = true;
+    }
+    return isChanged;
+  };
   let failure: unknown; // the first one: what its cancellation makes of the others is of no interest
   const watch = (promise: Promise<unknown>): void =>
     void promise.catch((error: unknown) => {
@@ -85,7 +102,7 @@ export async function fetchLayers(options: FetchLayersOptions): Promise<ImageCon
     const imageConfig = await config;
     const { unpack: place } = pull;
     if (options.isUnpacked && imageConfig !== undefined && place !== undefined) {
-      const unpacked = unpack({
+      const work: UnpackOptions = {
         content: pull.content,
         ...place,
         config: manifest.config,
@@ -105,6 +122,11 @@ export async function fetchLayers(options: FetchLayersOptions): Promise<ImageCon
               () => {},
             );
         },
+      };
+      const unpacked = unpack(work).catch(async (error: unknown) => {
+        signal.throwIfAborted();
+        if (!(await forgetChanged())) throw error;
+        await unpack(work);
       });
       watch(unpacked);
       await Promise.all([...downloads, unpacked]);

@@ -26,7 +26,8 @@ import {
   platformRank,
   tagNameOnly,
 } from '@boxship/oci';
-import { readBlob } from './content/blobs.ts';
+import { isIntact, readBlob } from './content/blobs.ts';
+import type { ContentStore } from './content/store.ts';
 import { fetchContent } from './fetch-content.ts';
 import { referenceLabels, sourceLabel } from './images/gc-labels.ts';
 import type { Image } from './images/store.ts';
@@ -71,7 +72,7 @@ async function pullUnder(options: PullOptions, lease: string | undefined): Promi
     try {
       bytes = await readBlob(content, descriptor, maxManifestBytes);
     } catch (error) {
-      if (!BoxshipError.is(error, 'notFound')) throw error;
+      await forgetChanged(content, descriptor, error);
       bytes = (await fetchManifest(registry, reference, descriptor.digest, { signal, onRetry })).bytes;
     }
     const parsed = parseManifest(bytes, descriptor.mediaType, name);
@@ -143,12 +144,18 @@ async function pullUnder(options: PullOptions, lease: string | undefined): Promi
         ? parseImageConfig(await readBlob(content, manifest.config, maxImageConfigBytes))
         : undefined;
     };
+    const fetchSoundConfig = () =>
+      fetchConfig().catch(async (error: unknown) => {
+        if (!BoxshipError.is(error, 'dataLoss')) throw error;
+        await forgetChanged(content, manifest.config, error);
+        return await fetchConfig();
+      });
     const config = await fetchLayers({
       pull: options,
       reference,
       manifest,
       fetchConfig: async () => {
-        const parsed = await fetchConfig();
+        const parsed = await fetchSoundConfig();
         if (isWanted && parsed !== undefined && descriptor.platform === undefined)
           checkPlatform(parsed, options.platform);
         return parsed;
@@ -163,6 +170,13 @@ async function pullUnder(options: PullOptions, lease: string | undefined): Promi
   const { image, isNewer } = await record(options, name, target);
   tell({ kind: 'done', target, isNewer });
   return { name, target, ...result, image, isNewer };
+}
+
+/** A blob that is not there, or no longer what it was, is to be fetched: other errors are thrown again. */
+async function forgetChanged(content: ContentStore, { digest }: Descriptor, error: unknown): Promise<void> {
+  if (BoxshipError.is(error, 'notFound')) return;
+  if (!BoxshipError.is(error, 'dataLoss') || (await isIntact(content, { digest }).catch(() => true))) throw error;
+  await content.delete(digest);
 }
 
 /** A single manifest says its platform only in its config. */

@@ -1,9 +1,10 @@
 /** Whole blobs at once: the few lines that everybody who reads a manifest or writes a config would repeat. */
 import { BoxshipError } from '@boxship/base';
-import { type Descriptor, digestOf } from '@boxship/oci';
+import { type Descriptor, Digester, digestAlgorithm, digestOf } from '@boxship/oci';
+import { changedContent } from './errors.ts';
 import type { ContentIngester, ContentProvider, WriterOptions } from './store.ts';
 
-/** All bytes of a blob. @throws notFound; resourceExhausted when it is larger than `limit` bytes */
+/** All bytes of a blob. @throws notFound; dataLoss when they have changed; resourceExhausted beyond `limit` bytes */
 export async function readBlob(
   store: ContentProvider,
   name: Pick<Descriptor, 'digest'>,
@@ -17,7 +18,16 @@ export async function readBlob(
       throw new BoxshipError('resourceExhausted', `content ${name.digest} is larger than ${limit} bytes`);
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks);
+  const bytes = Buffer.concat(chunks);
+  if (digestOf(bytes, digestAlgorithm(name.digest)) !== name.digest) throw changedContent(name.digest);
+  return bytes;
+}
+
+/** Whether a blob still has its digest. @throws notFound */
+export async function isIntact(store: ContentProvider, { digest }: Pick<Descriptor, 'digest'>): Promise<boolean> {
+  const digester = new Digester(digestAlgorithm(digest));
+  for await (const chunk of store.read({ digest })) digester.update(chunk);
+  return digester.digest() === digest;
 }
 
 /** Stores bytes; it is no error when they are there already. */

@@ -34,3 +34,6 @@ export function checkRef(ref: string): string {
     throw new BoxshipError('invalidArgument', 'ref is too long or holds a NUL');
   return ref;
 }
+
+export const changedContent = (digest: Digest): BoxshipError =>
+  new BoxshipError('dataLoss', `content ${digest} has changed on the disk`);

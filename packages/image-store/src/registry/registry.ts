@@ -12,7 +12,7 @@ import { Authorizer, type CredentialLookup } from './authorizer.ts';
 import { configureHosts } from './host-config.ts';
 import type { HostCapability, HostLookup } from './hosts.ts';
 import { RegistrySession, type SchemeMemory } from './session.ts';
-import { HttpTransport, type ProxyOptions } from './transport.ts';
+import { HttpTransport, type ProxyOptions, type TransportWaits } from './transport.ts';
 
 export interface RegistryOptions {
   /** Default: the rules of Docker without any configuration. */
@@ -22,6 +22,7 @@ export interface RegistryOptions {
   readonly userAgent?: string;
   /** Default: none. */
   readonly proxy?: ProxyOptions;
+  readonly waits?: Partial<TransportWaits>;
   readonly log?: Logger;
 }
 
@@ -35,7 +36,10 @@ export class Registry implements AsyncDisposable {
   constructor(options: RegistryOptions = {}) {
     this.#hosts = options.hosts ?? configureHosts();
     this.#log = options.log ?? silentLogger;
-    this.#transport = new HttpTransport(options.userAgent ?? 'boxship/0.1.0', options.proxy);
+    this.#transport = new HttpTransport(options.userAgent ?? 'boxship/0.1.0', {
+      ...(options.proxy === undefined ? {} : { proxy: options.proxy }),
+      ...(options.waits === undefined ? {} : { waits: options.waits }),
+    });
     this.#authorizer = new Authorizer(this.#transport, options.credentials ?? (async () => undefined), this.#log);
   }
 

@@ -31,6 +31,10 @@ const maxRetryAfterSeconds = 60;
 /** Schemes that have been found to work, for the life of the client: host → http. */
 export type SchemeMemory = Map<string, 'http'>;
 
+/** `Retry-After` is a number of seconds or a date (RFC 9110, 10.2.3); 0 for neither. */
+const secondsUntil = (text: string): number =>
+  /^\s*[\d.]+\s*$/.test(text) ? Number(text) : (Date.parse(text) - Date.now()) / 1000 || 0;
+
 export class RegistrySession {
   readonly #host: RegistryHost;
   readonly #transport: HttpTransport;
@@ -69,7 +73,7 @@ export class RegistrySession {
         const request = `${one.method} ${this.#url(one).pathname}`;
         const body = one.method === 'HEAD' ? '' : await answer.text(maxErrorBytes).catch(() => '');
         failure = registryError(answer.status, body, request);
-        const after = Number(answer.header('retry-after'));
+        const after = secondsUntil(answer.header('retry-after') ?? '');
         if (after > 0) waitSeconds = Math.min(maxRetryAfterSeconds, after);
       } catch (error) {
         if (!BoxshipError.is(error)) throw error;

@@ -39,7 +39,15 @@ export interface ProxyOptions {
 /** How far a connection may lead: `registry` = configured by the user; `public` = named by somebody's answer. */
 export type Reach = 'registry' | 'public';
 
-const waitMs = 60_000;
+/** How long a server may keep silent. */
+export interface TransportWaits {
+  /** Until an answer begins; storage that fetches from elsewhere takes its time. Default 90 s. */
+  readonly answerMs: number;
+  /** Between two pieces of an answer; then the rest is asked for anew. Default 30 s. */
+  readonly stallMs: number;
+}
+
+const defaultWaits: TransportWaits = { answerMs: 90_000, stallMs: 30_000 };
 const connectMs = 30_000;
 
 const linkLocal = new BlockList();
@@ -79,10 +87,12 @@ export class HttpTransport implements AsyncDisposable {
   readonly #agents = new Map<string, Agent | EnvHttpProxyAgent>();
   readonly #userAgent: string;
   readonly #proxy: ProxyOptions | undefined;
+  readonly #waits: TransportWaits;
 
-  constructor(userAgent: string, proxy?: ProxyOptions) {
+  constructor(userAgent: string, options: { proxy?: ProxyOptions; waits?: Partial<TransportWaits> } = {}) {
     this.#userAgent = userAgent;
-    this.#proxy = proxy;
+    this.#proxy = options.proxy;
+    this.#waits = { ...defaultWaits, ...options.waits };
   }
 
   /** One request, redirects not followed. @throws unavailable (network), deadlineExceeded, permissionDenied (address) */
@@ -98,10 +108,10 @@ export class HttpTransport implements AsyncDisposable {
         ...(one.body === undefined ? {} : { body: one.body as Dispatcher.DispatchOptions['body'] & {} }),
         ...(one.signal === undefined ? {} : { signal: one.signal }),
       });
-      return wrap(answer, what);
+      return wrap(answer, what, this.#waits);
     } catch (error) {
       if (one.signal?.aborted) throw one.signal.reason;
-      throw networkError(error, what);
+      throw networkError(error, what, this.#waits);
     }
   }
 
@@ -120,7 +130,8 @@ export class HttpTransport implements AsyncDisposable {
         ...(isSecure && tls.isVerified ? { ca: [...trustedAuthorities(), ...(tls.ca ?? [])] } : {}),
         ...(tls.client === undefined ? {} : tls.client),
       };
-      const waits = { headersTimeout: waitMs, bodyTimeout: waitMs, keepAliveTimeout: 10_000 };
+      const { answerMs, stallMs } = this.#waits;
+      const waits = { headersTimeout: answerMs, bodyTimeout: stallMs, keepAliveTimeout: 10_000 };
       // A proxy resolves names itself; the check of addresses is then its own affair.
       agent = isDirect
         ? new Agent({ ...waits, connect: { timeout: connectMs, lookup: guardedLookup(reach), ...trust } })
@@ -162,12 +173,12 @@ function guardedLookup(reach: Reach): LookupFunction {
   };
 }
 
-function wrap(answer: Dispatcher.ResponseData, what: string): HttpResponse {
+function wrap(answer: Dispatcher.ResponseData, what: string, waits: TransportWaits): HttpResponse {
   const body = async function* (): AsyncGenerator<Uint8Array, void, undefined> {
     try {
       for await (const chunk of answer.body) yield chunk as Buffer;
     } catch (error) {
-      throw networkError(error, what);
+      throw networkError(error, what, waits);
     }
   };
   const bytes = async (limit: number): Promise<Buffer> => {
@@ -200,20 +211,17 @@ function wrap(answer: Dispatcher.ResponseData, what: string): HttpResponse {
   };
 }
 
-function networkError(error: unknown, what: string): BoxshipError {
+function networkError(error: unknown, what: string, waits: TransportWaits): BoxshipError {
   if (BoxshipError.is(error)) return error;
   const cause = (error as { cause?: unknown } | null)?.cause;
   if (BoxshipError.is(cause)) return cause;
   const code = String((error as NodeJS.ErrnoException | null)?.code ?? '');
+  const limitMs = code.includes('CONNECT') ? connectMs : code.includes('BODY') ? waits.stallMs : waits.answerMs;
   if (/TIMEOUT|ETIMEDOUT/.test(code))
-    return new BoxshipError(
-      'deadlineExceeded',
-      `registry: ${what} took longer than ${code.includes('CONNECT') ? connectMs : waitMs} ms`,
-      {
-        cause: error,
-        details: { code, isNetwork: true },
-      },
-    );
+    return new BoxshipError('deadlineExceeded', `registry: ${what} took longer than ${limitMs} ms`, {
+      cause: error,
+      details: { code, isNetwork: true },
+    });
   return new BoxshipError(
     'unavailable',
     `${what.replace(/^(\w)(\w*) (.*)$/, (_, a: string, b: string, url: string) => `${a}${b.toLowerCase()} "${url}"`)}: ${messageOf(error)}`,
