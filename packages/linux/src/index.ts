@@ -55,15 +55,20 @@ export { addressToBytes, bytesToAddress, bytesToMac, macToBytes } from './netlin
 export type { NetlinkMessage } from './netlink/codec.ts';
 export { deleteConnections } from './netlink/conntrack.ts';
 export {
+  type ChildKind,
   changeLink,
   deleteLink,
   findLink,
+  ipvlanFlags,
+  ipvlanModes,
   type Link,
   type LinkChange,
   type LinkStatistics,
   linkNameOf,
   listLinks,
+  macvlanModes,
   newBridge,
+  newChild,
   newVeth,
   randomLinkIndex,
   type VethOptions,

@@ -9,6 +9,7 @@ import type { NetworkController } from './controller.ts';
 import { DnsService } from './dns/service.ts';
 import { BridgeDriver } from './drivers/bridge/driver.ts';
 import { ownershipOf } from './drivers/bridge/ownership.ts';
+import { ChildDriver } from './drivers/child/driver.ts';
 import { driverNamed } from './drivers/lookup.ts';
 import { plainDriver } from './drivers/plain.ts';
 import type { FirewallState } from './firewall/firewall.ts';
@@ -75,6 +76,8 @@ export async function createController(options: ControllerOptions): Promise<Loca
   const settings = { ...defaultFirewallSettings, ...options.firewall };
   const mtu = options.defaultBridge?.mtu ?? 1500;
   const bridge = new BridgeDriver({ route, ownership, mtu, hasFirewall: settings.backend !== 'none' });
+  const networks = () => [...state.networks.values()].map(({ network }) => network);
+  const child = (name: 'macvlan' | 'ipvlan') => new ChildDriver({ name, route, ownership, networks });
   const firewall = undo.use(
     await openFirewall({ instanceId, state: () => firewallStateOf(context, uplinks), settings, store, log }),
   );
@@ -90,7 +93,12 @@ export async function createController(options: ControllerOptions): Promise<Loca
     dns: undo.use(new DnsService({ state, log, hostGateway: () => context.hostGateway() })),
     hostGateway: () => options.hostGateway ?? hostGateway(state),
     forwardIPv6: () => (options.isForwarding === false ? undefined : enableIPv6Forwarding(route)),
-    drivers: new Map([bridge, plainDriver('host'), plainDriver('null')].map((driver) => [driver.name, driver])),
+    drivers: new Map(
+      [bridge, child('macvlan'), child('ipvlan'), plainDriver('host'), plainDriver('null')].map((driver) => [
+        driver.name,
+        driver,
+      ]),
+    ),
     pools: options.defaultAddressPools === undefined ? undefined : checkPools(options.defaultAddressPools),
     namespaceNames: new NamespaceNames({ state, log }),
     namespaceDirectory: join(options.runDir, 'netns'),

@@ -14,7 +14,7 @@ export async function purge(context: Context): Promise<void> {
       for (const member of record.endpoints) {
         const network = context.state.networks.get(member.endpoint.networkId)?.network;
         if (network !== undefined && member.hostInterface !== '')
-          await driverNamed(context, network.spec.driver).leave(network, member);
+          await driverNamed(context, network.spec.driver).leave(network, member, record);
       }
     });
   }

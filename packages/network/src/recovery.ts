@@ -20,6 +20,7 @@ import type { Ownership } from './drivers/bridge/ownership.ts';
 import { driverNamed } from './drivers/lookup.ts';
 import type { SandboxRecord } from './model.ts';
 import { takeBack } from './networks/remove.ts';
+import { hasInterface } from './sandboxes/interface.ts';
 import { directListeners } from './sandboxes/ports.ts';
 import { takeBackSandbox } from './sandboxes/remove.ts';
 
@@ -34,7 +35,7 @@ export async function recover(context: Context, ownership: Ownership): Promise<v
   for (const record of context.state.sandboxes.values())
     if (lossOf(context, record) === undefined) resume(context, record);
   for (const record of context.state.networks.values())
-    if (record.state === 'ready' && !record.network.spec.isConfigOnly) assertNetwork(context, record.network.id);
+    if (record.state === 'ready' && !record.network.spec.isConfigOnly) await assertNetwork(context, record.network.id);
   // with the rules of every sandbox that is ready; those that turn out dead go with the next change
   await context.firewall.rebuild();
   for (const record of [...context.state.sandboxes.values()]) await recoverSandbox(context, record);
@@ -46,12 +47,12 @@ export async function recover(context: Context, ownership: Ownership): Promise<v
 }
 
 /** Re-asserts one network; a failure is logged. */
-export function assertNetwork(context: Context, id: string): void {
+export async function assertNetwork(context: Context, id: string): Promise<void> {
   const network = context.state.networks.get(id)?.network;
   if (network === undefined) return;
   try {
     if (network.spec.enableIPv6) context.forwardIPv6();
-    driverNamed(context, network.spec.driver).assert(network);
+    await driverNamed(context, network.spec.driver).assert(network);
   } catch (error) {
     // one broken network does not keep the others from working; using it gives the error to its user
     context.log.error('network could not be restored', { network: network.spec.name, id, error });
@@ -102,9 +103,7 @@ function lossOf(context: Context, record: SandboxRecord): string | undefined {
 
 /** An endpoint whose link is missing was never finished (connect) or was already parted (disconnect). */
 function withoutLostEndpoints(context: Context, record: SandboxRecord): SandboxRecord {
-  const endpoints = record.endpoints.filter(
-    ({ hostInterface }) => hostInterface === '' || findLink(context.route, hostInterface) !== undefined,
-  );
+  const endpoints = record.endpoints.filter((member) => hasInterface(context, record, member));
   if (endpoints.length === record.endpoints.length) return record;
   context.log.warn('endpoints without a link are taken out', { sandbox: record.spec.id });
   return { ...record, endpoints };

@@ -21,7 +21,17 @@ const RTM_NEWLINK = 16;
 const RTM_DELLINK = 17;
 const RTM_GETLINK = 18;
 const IFF_UP = 1;
-const attr = { address: 1, name: 3, mtu: 4, master: 10, linkInfo: 18, alias: 20, stats64: 23, netNsFd: 28 } as const;
+const attr = {
+  address: 1,
+  name: 3,
+  mtu: 4,
+  link: 5,
+  master: 10,
+  linkInfo: 18,
+  alias: 20,
+  stats64: 23,
+  netNsFd: 28,
+} as const;
 const info = { kind: 1, data: 2, slaveKind: 4, slaveData: 5 } as const;
 const VETH_INFO_PEER = 1;
 const port = { mode: 4, isolated: 33 } as const;
@@ -121,6 +131,47 @@ export function newVeth(options: VethOptions): NetlinkMessage {
     flags: flags.create | flags.exclusive,
     payload: Buffer.concat([header(options.index ?? 0, true), ...attributes]),
     subject: `create veth ${options.name}`,
+  };
+}
+
+export const macvlanModes = { private: 1, vepa: 2, bridge: 4, passthru: 8 } as const;
+export const ipvlanModes = { l2: 0, l3: 1, l3s: 2 } as const;
+export const ipvlanFlags = { bridge: 0, private: 1, vepa: 2 } as const;
+
+export type ChildKind =
+  | { readonly kind: 'macvlan'; readonly mode: keyof typeof macvlanModes }
+  | { readonly kind: 'ipvlan'; readonly mode: keyof typeof ipvlanModes; readonly flag: keyof typeof ipvlanFlags }
+  | { readonly kind: 'vlan'; readonly id: number };
+
+/** A link on top of another one, down until changed; made straight in another namespace if one is given. */
+export function newChild(options: {
+  readonly name: string;
+  readonly index?: number;
+  readonly parentIndex: number;
+  readonly type: ChildKind;
+  readonly mtu?: number;
+  readonly macAddress?: string;
+  readonly namespaceFd?: number;
+}): NetlinkMessage {
+  const { type } = options;
+  const attributes = [attribute.text(attr.name, options.name), attribute.u32(attr.link, options.parentIndex)];
+  if (options.mtu !== undefined) attributes.push(attribute.u32(attr.mtu, options.mtu));
+  if (options.macAddress !== undefined) attributes.push(attribute.bytes(attr.address, macToBytes(options.macAddress)));
+  if (options.namespaceFd !== undefined) attributes.push(attribute.u32(attr.netNsFd, options.namespaceFd));
+  const data =
+    type.kind === 'macvlan'
+      ? [attribute.u32(1, macvlanModes[type.mode])] // IFLA_MACVLAN_MODE
+      : type.kind === 'ipvlan'
+        ? [attribute.u16(1, ipvlanModes[type.mode]), attribute.u16(2, ipvlanFlags[type.flag])] // IFLA_IPVLAN_MODE, FLAGS
+        : [attribute.u16(1, type.id)]; // IFLA_VLAN_ID
+  attributes.push(
+    attribute.group(attr.linkInfo, attribute.text(info.kind, type.kind), attribute.group(info.data, ...data)),
+  );
+  return {
+    type: RTM_NEWLINK,
+    flags: flags.create | flags.exclusive,
+    payload: Buffer.concat([header(options.index ?? 0), ...attributes]),
+    subject: `create ${type.kind} ${options.name}`,
   };
 }
 

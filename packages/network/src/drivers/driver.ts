@@ -1,7 +1,7 @@
 /**
  * The contract of a network driver: how one kind of network exists in the kernel. The controller owns names, addresses,
  * records and order; a driver only makes kernel objects equal to what it is told. Every call is idempotent, because each may
- * be the repetition of one that a crash cut off, and synchronous unless the kernel waits.
+ * be the repetition of one that a crash cut off, and synchronous unless the kernel or another program is waited for.
  */
 import type { NetlinkSocket } from '@boxship/linux';
 import type { Network, NetworkSpec } from '../controller.ts';
@@ -21,12 +21,14 @@ export interface Driver {
   readonly name: string;
   /** Networks of this driver have address pools and interfaces. */
   readonly hasInterfaces: boolean;
+  /** Interfaces have an end in the host, by which they are found again, and vanish with the namespace of their sandbox. */
+  readonly hasHostEnds: boolean;
   /** @throws invalidArgument for options the driver cannot honour */
   validate(spec: NetworkSpec): void;
   /** The options as inspection shows them, with everything chosen by the driver filled in. */
   fillOptions(id: string, options: Readonly<Record<string, string>>): Record<string, string>;
   /** Makes or re-asserts the network in the kernel. */
-  assert(network: Network): void;
+  assert(network: Network): void | Promise<void>;
   /** Whether the network still stands in the kernel. */
   isPresent(network: Network): boolean;
   remove(network: Network): Promise<void>;
@@ -34,10 +36,13 @@ export interface Driver {
   firewall(network: Network): FirewallNetwork | undefined;
   /** Prefix of interface names inside of sandboxes. */
   interfacePrefix(network: Network): string;
-  /** Makes the interface and puts it, configured and up, into the sandbox. */
-  join(network: Network, record: EndpointRecord, sandbox: SandboxAccess): void;
+  /**
+   * Makes the interface and puts it, configured and up, into the sandbox. Gives the endpoint as it has become: what the driver
+   * itself decides (a gateway, an address) is filled in.
+   */
+  join(network: Network, record: EndpointRecord, sandbox: SandboxAccess): EndpointRecord | Promise<EndpointRecord>;
   /** Puts the host end of an interface back into its network, after the network had to be made again. */
   reattach(network: Network, hostInterface: string): void;
-  /** Takes the interface away from a sandbox that lives on. */
-  leave(network: Network, record: EndpointRecord): Promise<void>;
+  /** Takes the interface away from a sandbox that lives on; without host ends also before the sandbox goes. */
+  leave(network: Network, record: EndpointRecord, sandbox: Pick<SandboxAccess, 'namespacePath'>): Promise<void>;
 }

@@ -5,6 +5,7 @@ export function plainDriver(name: 'host' | 'null'): Driver {
   return {
     name,
     hasInterfaces: false,
+    hasHostEnds: false,
     validate() {},
     fillOptions: (_id, options) => ({ ...options }),
     assert() {},
@@ -12,7 +13,7 @@ export function plainDriver(name: 'host' | 'null'): Driver {
     async remove() {},
     firewall: () => undefined,
     interfacePrefix: () => '',
-    join() {},
+    join: (_network, record) => record,
     reattach() {},
     async leave() {},
   };

@@ -80,7 +80,7 @@ async function establish(context: Context, record: NetworkRecord, hasKernelSide:
     await failPoint('net.row');
     if (hasKernelSide) {
       if (network.spec.enableIPv6) context.forwardIPv6();
-      driverNamed(context, network.spec.driver).assert(network);
+      await driverNamed(context, network.spec.driver).assert(network);
       await failPoint('net.bridge-made');
       await context.firewall.rebuild();
       await failPoint('net.fw-table');

@@ -2,12 +2,12 @@
 import type { Context } from '../context.ts';
 import { assertNetwork, reattach } from '../recovery.ts';
 
-export function repairNetworks(context: Context): void {
+export async function repairNetworks(context: Context): Promise<void> {
   for (const { state, network } of context.state.networks.values()) {
     const driver = context.drivers.get(network.spec.driver);
     if (state !== 'ready' || network.spec.isConfigOnly || driver === undefined) continue;
     const isPresent = driver.isPresent(network);
-    assertNetwork(context, network.id);
+    await assertNetwork(context, network.id);
     if (isPresent || !driver.isPresent(network)) continue;
     context.log.warn('network was deleted by another program: made again', { network: network.spec.name });
     for (const { sandbox } of context.state.membersOf(network.id)) reattach(context, sandbox);

@@ -7,7 +7,7 @@ import type { Logger } from '@boxship/base';
 import { linkNameOf, NetlinkSocket, netlinkGroup, netlinkProtocol } from '@boxship/linux';
 import type { Context } from '../context.ts';
 import { isInterfaceName } from '../sandboxes/endpoint.ts';
-import { repairInterfaces } from './interfaces.ts';
+import { InterfaceRepair } from './interfaces.ts';
 import { repairNetworks } from './networks.ts';
 
 const watchEveryMs = 250;
@@ -22,6 +22,7 @@ const IFF_UP = 1;
 export function watchKernel(context: Context, log: Logger): Disposable {
   const socket = NetlinkSocket.open(netlinkProtocol.route);
   for (const group of [netlinkGroup.link, netlinkGroup.ipv4Address, netlinkGroup.ipv6Address]) socket.subscribe(group);
+  const interfaces = new InterfaceRepair(context);
   let isRunning = false;
   const check = async (): Promise<void> => {
     if (isRunning) return; // a repair waits for its turn: the next check sees what it left
@@ -31,8 +32,8 @@ export function watchKernel(context: Context, log: Logger): Disposable {
       const losses = messages.filter(({ type, payload }) => takesAway(type, payload));
       // interfaces of containers come and go all day: the networks are looked at when something else changed
       if (isLossy || losses.some(({ type, payload }) => !(isLinkMessage(type) && isInterfaceName(linkNameOf(payload)))))
-        repairNetworks(context);
-      if (isLossy || losses.length > 0) await repairInterfaces(context);
+        await repairNetworks(context);
+      if (isLossy || losses.length > 0) await interfaces.run();
       context.namespaceNames.check();
     } catch (error) {
       log.error('check of links and namespaces failed', { error });

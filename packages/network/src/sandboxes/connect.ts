@@ -9,7 +9,7 @@ import { setDefaultRoutes } from './default-routes.ts';
 import { planEndpoint } from './endpoint.ts';
 import { changeOwnFile, tellLinked, writeResolverFile } from './files.ts';
 import { areSame, gatewaysOf } from './gateway.ts';
-import { joinNetwork } from './join.ts';
+import { joinNetwork, keepJoined } from './join.ts';
 import { openNamespace } from './namespace.ts';
 import { directListeners, firewallPorts, holdPorts } from './ports.ts';
 import { validateCombination, validateEndpoint } from './validate.ts';
@@ -39,6 +39,8 @@ export async function connect(context: Context, sandboxId: string, spec: Endpoin
     // books the address while the ports are waited for
     context.state.setSandbox(planned);
     let after = planned;
+    const joined = (record: SandboxRecord): EndpointRecord =>
+      record.endpoints.find(({ endpoint }) => endpoint.id === added.endpoint.id) ?? added;
     try {
       after = await holdPorts(context, planned);
     } catch (error) {
@@ -50,20 +52,20 @@ export async function connect(context: Context, sandboxId: string, spec: Endpoin
     context.state.setSandbox(after);
     await failPoint('ep.row');
     try {
-      joinSandbox(context, network, added, after);
+      after = await joinSandbox(context, network, added, after);
       await failPoint('ep.veth');
       await moveGateway(context, before, after);
       if (after.hasResolver === true && !context.dns.has(sandboxId)) {
         context.dns.start(after);
         writeResolverFile(after);
       }
-      changeOwnFile(after, added.endpoint, 'here');
-      tellLinked(context, added.endpoint);
+      changeOwnFile(after, joined(after).endpoint, 'here');
+      tellLinked(context, joined(after).endpoint);
     } catch (error) {
-      await part(context, after, added);
+      await part(context, after, joined(after));
       throw error;
     }
-    return added.endpoint;
+    return joined(after).endpoint;
   });
 }
 
@@ -99,7 +101,7 @@ async function part(context: Context, before: SandboxRecord, member: EndpointRec
   context.state.names.remove(endpoint);
   await moveGateway(context, before, after);
   // the link goes before its address is free for others; a crash in between leaves a link that the next start removes
-  if (network !== undefined) await driverNamed(context, network.spec.driver).leave(network, member);
+  if (network !== undefined) await driverNamed(context, network.spec.driver).leave(network, member, before);
   await failPoint('ep.parted');
   changeOwnFile(before, endpoint, 'gone');
   context.store.saveSandbox(after);
@@ -107,9 +109,19 @@ async function part(context: Context, before: SandboxRecord, member: EndpointRec
   context.addresses.release(endpoint.networkId, endpoint.ipv4Address, endpoint.ipv6Address);
 }
 
-function joinSandbox(context: Context, network: Network, added: EndpointRecord, record: SandboxRecord): void {
+async function joinSandbox(
+  context: Context,
+  network: Network,
+  added: EndpointRecord,
+  record: SandboxRecord,
+): Promise<SandboxRecord> {
   using access = openNamespace(record.namespacePath);
-  joinNetwork(context, network, added, access);
+  const joined = await joinNetwork(context, network, added, access);
+  return keepJoined(
+    context,
+    record,
+    record.endpoints.map((member) => (member === added ? joined : member)),
+  );
 }
 
 /** When another endpoint becomes the gateway, the default route and the published ports go with it. */

@@ -13,7 +13,7 @@ import { setDefaultRoutes } from './default-routes.ts';
 import { planEndpoint } from './endpoint.ts';
 import { tellLinked, writeFiles } from './files.ts';
 import { gatewaysOf } from './gateway.ts';
-import { joinNetwork } from './join.ts';
+import { joinNetwork, keepJoined } from './join.ts';
 import { makeNamespace, shareNamespace } from './namespace.ts';
 import { directListeners, firewallPorts, holdPorts } from './ports.ts';
 import { takeBackSandbox } from './remove.ts';
@@ -32,7 +32,7 @@ export async function createSandbox(context: Context, spec: SandboxSpec): Promis
       context.state.setSandbox(record);
       context.store.saveSandbox(record);
       await failPoint('start.op-row');
-      build(context, record, joined);
+      record = await build(context, record, joined);
       context.namespaceNames.learn(record.spec.id, record.namespacePath);
       await failPoint('start.veth-made');
       // ready in memory before the rules, so that a rebuild by another request keeps its ports
@@ -68,18 +68,21 @@ function plan(context: Context, spec: SandboxSpec, joined: Joined): SandboxRecor
   };
 }
 
-/** Namespace, interfaces, routes, files: synchronous, a few milliseconds. */
-function build(context: Context, record: SandboxRecord, joined: Joined): void {
-  const isHost = record.spec.useHostNamespace === true || joined.some(({ network }) => network.spec.driver === 'host');
-  using access = isHost ? shareNamespace(record.namespacePath) : makeNamespace(record.namespacePath);
+/** Namespace, interfaces, routes, files: a few milliseconds, unless a foreign driver takes its time. */
+async function build(context: Context, planned: SandboxRecord, joined: Joined): Promise<SandboxRecord> {
+  const isHost = planned.spec.useHostNamespace === true || joined.some(({ network }) => network.spec.driver === 'host');
+  using access = isHost ? shareNamespace(planned.namespacePath) : makeNamespace(planned.namespacePath);
+  const endpoints: EndpointRecord[] = [];
   for (const [index, { network }] of joined.entries()) {
-    const endpoint = record.endpoints[index];
-    if (endpoint !== undefined) joinNetwork(context, network, endpoint, access);
+    const endpoint = planned.endpoints[index];
+    if (endpoint !== undefined) endpoints.push(await joinNetwork(context, network, endpoint, access));
   }
+  const record = keepJoined(context, planned, endpoints);
   setDefaultRoutes(access, gatewaysOf(record));
   if (record.hasResolver === true) context.dns.start(record);
   writeFiles(context, record);
   for (const { endpoint } of record.endpoints) tellLinked(context, endpoint);
+  return record;
 }
 
 async function publish(context: Context, record: SandboxRecord): Promise<void> {

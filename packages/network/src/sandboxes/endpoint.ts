@@ -30,7 +30,7 @@ export function planEndpoint(
   const ipv4 = assign(context, network, 4, spec.ipv4Address);
   const ipv6 = assign(context, network, 6, spec.ipv6Address);
   return {
-    hostInterface: `bx${id.slice(0, 12)}`,
+    hostInterface: driver.hasHostEnds ? `bx${id.slice(0, 12)}` : '',
     endpoint: {
       id,
       ...named(network),

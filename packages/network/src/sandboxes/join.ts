@@ -4,18 +4,24 @@ import type { Context } from '../context.ts';
 import type { Network } from '../controller.ts';
 import type { SandboxAccess } from '../drivers/driver.ts';
 import { driverNamed } from '../drivers/lookup.ts';
-import type { EndpointRecord } from '../model.ts';
+import type { EndpointRecord, SandboxRecord } from '../model.ts';
 import { writeSysctl } from '../sysctl.ts';
 import { interfaceSysctls } from './endpoint-options.ts';
 
-/** @throws what the driver throws; invalidArgument for a kernel parameter that there is not */
-export function joinNetwork(context: Context, network: Network, record: EndpointRecord, sandbox: SandboxAccess): void {
-  driverNamed(context, network.spec.driver).join(network, record, sandbox);
+/** Gives the endpoint as it has become. @throws what the driver throws; invalidArgument for a kernel parameter that there is not */
+export async function joinNetwork(
+  context: Context,
+  network: Network,
+  record: EndpointRecord,
+  sandbox: SandboxAccess,
+): Promise<EndpointRecord> {
+  const joined = await driverNamed(context, network.spec.driver).join(network, record, sandbox);
   const sysctls = interfaceSysctls(record.endpoint.spec, record.endpoint.interfaceName);
-  if (sysctls.length === 0) return;
+  if (sysctls.length === 0) return joined;
   sandbox.inside(() => {
     for (const { path, value } of sysctls) setParameter(path, value);
   });
+  return joined;
 }
 
 function setParameter(path: string, value: string): void {
@@ -27,4 +33,17 @@ function setParameter(path: string, value: string): void {
     throw new BoxshipError('invalidArgument', `sysctl ${name} cannot be set to "${value}"`, { cause: error });
   }
   if (!isKnown) throw new BoxshipError('invalidArgument', `sysctl ${name} does not exist on this host`);
+}
+
+/** The record with its endpoints as their drivers left them, written down if one has changed. */
+export function keepJoined(
+  context: Context,
+  record: SandboxRecord,
+  endpoints: readonly EndpointRecord[],
+): SandboxRecord {
+  if (endpoints.every((endpoint, index) => endpoint === record.endpoints[index])) return record;
+  const changed = { ...record, endpoints };
+  context.store.saveSandbox(changed);
+  context.state.setSandbox(changed);
+  return changed;
 }

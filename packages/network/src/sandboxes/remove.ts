@@ -3,7 +3,7 @@ import { failPoint } from '@boxship/base';
 import { removeNetworkNamespace } from '@boxship/linux';
 import type { Context } from '../context.ts';
 import { driverNamed } from '../drivers/lookup.ts';
-import type { EndpointRecord, SandboxRecord } from '../model.ts';
+import type { SandboxRecord } from '../model.ts';
 import { firewallPorts } from './ports.ts';
 
 /** How long the kernel gets to drop the links of a namespace nobody holds any more; it needs 20 to 65 ms. */
@@ -27,6 +27,7 @@ export async function takeBackSandbox(context: Context, record: SandboxRecord): 
   context.ports.release(id);
   await failPoint('stop.ports-released');
   context.dns.stop(id);
+  await leaveBeforehand(context, record);
   removeNetworkNamespace(record.namespacePath);
   await failPoint('stop.net-released');
   context.state.deleteSandbox(id);
@@ -34,14 +35,30 @@ export async function takeBackSandbox(context: Context, record: SandboxRecord): 
     context.addresses.release(endpoint.networkId, endpoint.ipv4Address, endpoint.ipv6Address);
   context.store.deleteSandbox(id);
   await failPoint('stop.row-deleted');
-  reapLinks(context, record.endpoints);
+  reapLinks(context, record);
+}
+
+/** Interfaces without an end in the host, and what foreign drivers hold for them, are given back while the namespace is there. */
+async function leaveBeforehand(context: Context, record: SandboxRecord): Promise<void> {
+  for (const member of record.endpoints) {
+    const network = context.state.networks.get(member.endpoint.networkId)?.network;
+    if (network === undefined) continue;
+    const driver = driverNamed(context, network.spec.driver);
+    if (driver.hasHostEnds || !driver.hasInterfaces) continue;
+    try {
+      await driver.leave(network, member, record);
+    } catch (error) {
+      // a removal is not held up: the interface ends with the namespace
+      context.log.warn('interface could not be given back', { sandbox: record.spec.id, network: network.id, error });
+    }
+  }
 }
 
 /**
  * The links vanish with the namespace. When a process still holds it (a container that shares it) they do not: then they are
  * deleted, because their addresses are free again.
  */
-function reapLinks(context: Context, endpoints: readonly EndpointRecord[]): void {
+function reapLinks(context: Context, { endpoints, namespacePath }: SandboxRecord): void {
   // looked up now: the network may be removed before the time is over
   const joined = endpoints.flatMap((record) => {
     const network =
@@ -52,7 +69,7 @@ function reapLinks(context: Context, endpoints: readonly EndpointRecord[]): void
   setTimeout(async () => {
     for (const { network, record, driver } of joined) {
       try {
-        await driver.leave(network, record);
+        await driver.leave(network, record, { namespacePath });
       } catch (error) {
         // the next start removes what is tagged ours and belongs to nobody
         context.log.warn('link of a removed sandbox could not be deleted', { link: record.hostInterface, error });

@@ -44,7 +44,7 @@ export function validateSandbox(context: Context, spec: SandboxSpec): { endpoint
 
 /** @throws invalidArgument with Docker's texts */
 export function validateEndpoint(endpoint: EndpointSpec, network: Network): void {
-  const isUserDefined = network.spec.driver === 'bridge' && network.spec.name !== 'bridge';
+  const isUserDefined = !['bridge', 'host', 'none'].includes(network.spec.name);
   if ((endpoint.ipv4Address ?? endpoint.ipv6Address ?? '') !== '' && !isUserDefined)
     throw new BoxshipError('invalidArgument', 'user specified IP address is supported on user defined networks only');
   for (const address of [endpoint.ipv4Address ?? '', endpoint.ipv6Address ?? ''])

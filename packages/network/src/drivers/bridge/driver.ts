@@ -5,24 +5,24 @@ import { closeSync, openSync } from 'node:fs';
 import { BoxshipError } from '@boxship/base';
 import {
   changeLink,
-  deleteLink,
   findLink,
   isErrno,
   type Link,
   listAddresses,
-  NetlinkSocket,
-  netlinkProtocol,
+  type NetlinkSocket,
   newAddress,
   newBridge,
   newVeth,
   randomLinkIndex,
 } from '@boxship/linux';
-import type { AddressPool, Network, NetworkSpec } from '../../controller.ts';
+import type { Network, NetworkSpec } from '../../controller.ts';
 import type { FirewallNetwork } from '../../firewall/firewall.ts';
 import { broadcastOf, parsePrefix } from '../../ipam/prefix.ts';
 import type { EndpointRecord } from '../../model.ts';
 import { writeSysctl } from '../../sysctl.ts';
+import { deleteLinkNamed } from '../delete-link.ts';
 import type { Driver, SandboxAccess } from '../driver.ts';
+import { configureInside } from '../inside.ts';
 import { type BridgeOptions, parseBridgeOptions } from './options.ts';
 import type { Ownership } from './ownership.ts';
 
@@ -38,6 +38,7 @@ export interface BridgeDriverOptions {
 export class BridgeDriver implements Driver {
   readonly name = 'bridge';
   readonly hasInterfaces = true;
+  readonly hasHostEnds = true;
   readonly #route: NetlinkSocket;
   readonly #ownership: Ownership;
   readonly #mtu: number;
@@ -147,10 +148,11 @@ export class BridgeDriver implements Driver {
   async remove(network: Network): Promise<void> {
     const { bridge } = parseBridgeOptions(network.id, network.spec.options);
     const link = findLink(this.#route, bridge);
-    if (link?.alias === this.#ownership.aliasOf('network', network.id)) await this.#delete(link.name);
+    if (link?.alias === this.#ownership.aliasOf('network', network.id)) await deleteLinkNamed(link.name);
   }
 
-  join(network: Network, { endpoint, hostInterface }: EndpointRecord, sandbox: SandboxAccess): void {
+  join(network: Network, record: EndpointRecord, sandbox: SandboxAccess): EndpointRecord {
+    const { endpoint, hostInterface } = record;
     const options = parseBridgeOptions(network.id, network.spec.options);
     const bridge = findLink(this.#route, options.bridge);
     if (bridge === undefined)
@@ -177,6 +179,7 @@ export class BridgeDriver implements Driver {
       closeSync(namespaceFd);
     }
     configureInside(sandbox, network, endpoint);
+    return record;
   }
 
   reattach(network: Network, hostInterface: string): void {
@@ -192,48 +195,8 @@ export class BridgeDriver implements Driver {
 
   async leave(_network: Network, { endpoint, hostInterface }: EndpointRecord): Promise<void> {
     const link = findLink(this.#route, hostInterface);
-    if (link?.alias === this.#ownership.aliasOf('endpoint', endpoint.id)) await this.#delete(hostInterface);
+    if (link?.alias === this.#ownership.aliasOf('endpoint', endpoint.id)) await deleteLinkNamed(hostInterface);
   }
-
-  /** The kernel waits about 20 ms for the last user of a link: on a pool thread. */
-  async #delete(name: string): Promise<void> {
-    using socket = NetlinkSocket.open(netlinkProtocol.route);
-    try {
-      await socket.executeAsync(deleteLink(name));
-    } catch (error) {
-      if (!isErrno(error, 'ENODEV')) throw error;
-    }
-  }
-}
-
-/** Address and link state of the sandbox side, in one request. Routes by gateway are the sandbox's affair. */
-function configureInside(sandbox: SandboxAccess, network: Network, endpoint: EndpointRecord['endpoint']): void {
-  const link = findLink(sandbox.route, endpoint.interfaceName);
-  if (link === undefined)
-    throw new BoxshipError('aborted', `interface ${endpoint.interfaceName} vanished from its sandbox`);
-  if (endpoint.ipv6Address !== '')
-    sandbox.inside(() => {
-      writeSysctl('net/ipv6/conf/lo/disable_ipv6', '0');
-      writeSysctl(`net/ipv6/conf/${link.name}/disable_ipv6`, '0');
-    });
-  const requests = [changeLink(link.index, { isUp: true })];
-  if (endpoint.ipv4Address !== '') {
-    const pool = network.spec.pools.find((candidate: AddressPool) => candidate.subnet?.includes('.') === true);
-    const broadcast = pool?.subnet === undefined ? undefined : broadcastOf(parsePrefix(pool.subnet));
-    requests.push(
-      newAddress({
-        linkIndex: link.index,
-        address: endpoint.ipv4Address,
-        prefixLength: endpoint.ipv4PrefixLength,
-        ...(broadcast === undefined ? {} : { broadcast }),
-      }),
-    );
-  }
-  if (endpoint.ipv6Address !== '')
-    requests.push(
-      newAddress({ linkIndex: link.index, address: endpoint.ipv6Address, prefixLength: endpoint.ipv6PrefixLength }),
-    );
-  sandbox.route.execute(...requests);
 }
 
 /** Docker's prefix for addresses of its own making. */
