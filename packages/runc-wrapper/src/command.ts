@@ -2,7 +2,8 @@
  * One execution of the runtime. Rules that keep it from hanging or leaking:
  * - a container inherits the runtime's stdio, so it is never given a pipe of ours to hold open: descriptors or /dev/null;
  * - errors come through `--log`, the end through the exit of the process, not of its streams;
- * - the environment is spelled out; only descriptors 0, 1, 2 and the named extra ones are open in it;
+ * - the environment is spelled out; only descriptors 0, 1, 2 and the named extra ones are open in it (execa closes none, but
+ *   everything else of ours is close-on-exec);
  * - at the deadline the whole tree is killed.
  */
 import { randomBytes } from 'node:crypto';
@@ -18,6 +19,8 @@ export interface Stdio {
   readonly stdin?: number | undefined;
   readonly stdout?: number | undefined;
   readonly stderr?: number | undefined;
+  /** Further ones, which the process gets as 3, 4, 5 … (`--preserve-fds`). */
+  readonly extra?: readonly number[];
 }
 
 export interface CallOptions {
@@ -36,28 +39,50 @@ export interface Invocation extends CallOptions {
   readonly id?: string;
   readonly arguments: readonly string[];
   readonly stdio?: Stdio;
-  /** Text for its standard input. */
-  readonly input?: string;
   /** True when standard output is wanted: only for verbs that leave no process behind. */
   readonly isOutputWanted?: boolean;
-  readonly defaultTimeoutMs: number;
+  /** Undefined: as long as it takes. */
+  readonly defaultTimeoutMs: number | undefined;
   readonly workingDirectory?: string;
 }
 
+export interface Outcome {
+  readonly exitCode: number;
+  /** Standard output, empty unless wanted. */
+  readonly output: string;
+}
+
+/** The longest that a timer takes. */
+const FOR_EVER_MS = 2 ** 31 - 1;
 const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** Runs it as a span of the current trace; gives standard output (empty unless wanted). */
-export function invoke(call: Invocation): Promise<string> {
-  return withSpan({ component: 'runtime', name: `${call.binary} ${call.verb}` }, () => execute(call));
+export async function invoke(call: Invocation): Promise<string> {
+  const run = () =>
+    execute(call, ({ exitCode, output }, said) => {
+      if (exitCode !== 0) throw runtimeError(call.verb, call.id, exitCode, said);
+      return output;
+    });
+  return await withSpan({ component: 'runtime', name: `${call.binary} ${call.verb}` }, run);
 }
 
-async function execute(call: Invocation): Promise<string> {
-  const log = `${call.logDirectory}/.${call.verb}-${randomBytes(6).toString('hex')}.json`;
-  const args = [...call.globalArguments, '--log', log, '--log-format', 'json', call.verb, ...call.arguments];
-  const timeoutMs = call.timeoutMs ?? call.defaultTimeoutMs;
+/**
+ * Runs a verb that stays until a process of the container has ended and passes its exit code on. Only the log tells that code
+ * from one of the runtime's own.
+ */
+export async function invokeToEnd(call: Invocation): Promise<number> {
+  return await execute(call, ({ exitCode }, said) => {
+    if (exitCode !== 0 && said !== undefined) throw runtimeError(call.verb, call.id, exitCode, said);
+    return exitCode;
+  });
+}
+
+async function execute<T>(call: Invocation, conclude: (outcome: Outcome, said: string | undefined) => T): Promise<T> {
+  const log = logPath(call);
+  const timeoutMs = call.timeoutMs ?? call.defaultTimeoutMs ?? FOR_EVER_MS;
   call.signal?.throwIfAborted();
   markInheritedCloseOnExec();
-  const child = execa(call.binary, args, stdioOptions(call));
+  const child = execa(call.binary, commandLine(call, log), processOptions(call));
   const { pid } = child;
   let hasEnded = false;
   if (pid !== undefined) call.onSpawn?.(pid);
@@ -73,9 +98,11 @@ async function execute(call: Invocation): Promise<string> {
       () => child,
     );
     hasEnded = true;
-    if (result.exitCode === 0) return typeof result.stdout === 'string' ? result.stdout : '';
     if (pid === undefined) throw notStarted(call.binary, result.cause ?? result);
-    throw runtimeError(call.verb, call.id, result.exitCode, lastError(log));
+    const { exitCode } = result;
+    if (exitCode === undefined)
+      throw runtimeError(call.verb, call.id, undefined, `${call.binary} was ended by ${result.signal ?? 'a signal'}`);
+    return conclude({ exitCode, output: text(result.stdout) }, lastError(log) ?? (text(result.stderr) || undefined));
   } catch (error) {
     if (pid !== undefined && !hasEnded) killTree(pid);
     throw error;
@@ -84,7 +111,20 @@ async function execute(call: Invocation): Promise<string> {
   }
 }
 
-function notStarted(binary: string, cause: unknown): BoxshipError {
+/** The log file of this command alone. */
+export const logPath = ({ logDirectory, verb }: Pick<Invocation, 'logDirectory' | 'verb'>): string =>
+  `${logDirectory}/.${verb}-${randomBytes(6).toString('hex')}.json`;
+
+export const commandLine = (call: Invocation, log: string): string[] => [
+  ...call.globalArguments,
+  ...['--log', log, '--log-format', 'json'],
+  call.verb,
+  ...call.arguments,
+];
+
+const text = (output: unknown): string => (typeof output === 'string' ? output.trim() : '');
+
+export function notStarted(binary: string, cause: unknown): BoxshipError {
   const code = (cause as NodeJS.ErrnoException | undefined)?.code;
   return code === 'ENOENT'
     ? new BoxshipError(
@@ -97,12 +137,11 @@ function notStarted(binary: string, cause: unknown): BoxshipError {
       });
 }
 
-function stdioOptions(call: Invocation): Options {
+export function processOptions(call: Invocation): Options {
+  const own = call.isOutputWanted === true ? ('pipe' as const) : undefined;
+  const { stdin, stdout, stderr, extra = [] } = call.stdio ?? {};
   return {
-    stdin: call.input === undefined ? target(call.stdio?.stdin) : 'pipe',
-    stdout: call.isOutputWanted === true ? 'pipe' : target(call.stdio?.stdout),
-    stderr: target(call.stdio?.stderr),
-    ...(call.input !== undefined && { input: call.input }),
+    stdio: [target(stdin), own ?? target(stdout), own ?? target(stderr), ...extra.map(target)],
     env: { PATH: process.env['PATH'] ?? path, XDG_RUNTIME_DIR: process.env['XDG_RUNTIME_DIR'] ?? '/run' },
     extendEnv: false,
     reject: false,

@@ -7,12 +7,16 @@ import { BoxshipError, type ErrorKind } from '@boxship/base';
 const kinds: readonly (readonly [RegExp, ErrorKind])[] = [
   [/container with given id already exists|already exists/i, 'alreadyExists'],
   [/container (?:\S+ )?does not exist|no such container|container not found/i, 'notFound'],
+  // crun and its state file
+  [/error opening file `[^`]*\/status`: no such file/i, 'notFound'],
   [/process already finished|container not running|no such process|not running/i, 'failedPrecondition'],
   [
-    /is not stopped|already running|has stopped|stopped container|paused container|not paused|not created/i,
+    // crun has taken its start FIFO away
+    /cannot open `[^`]*\/exec\.fifo`|is not in `\w+`(?: or `\w+`)? state|is not stopped|already running|has stopped|stopped container|paused container|not paused|not created/i,
     'failedPrecondition',
   ],
   [/invalid container id|invalid id format/i, 'invalidArgument'],
+  [/unknown command|no help topic|unrecognized subcommand|requires a maximum of \d+ arguments/i, 'unimplemented'],
 ];
 
 /** The error for a command that ended with another code than 0. */

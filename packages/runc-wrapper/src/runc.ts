@@ -6,16 +6,22 @@
  * Life: `create` (init waits, {@link CreateOptions.pidFile} names it) → `start` → it ends by itself or by `kill` →
  * `delete`. `exec` adds processes between start and end.
  */
-import { readFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { BoxshipError } from '@boxship/base';
-import type { RuntimeResources } from '@boxship/oci';
-import { type CallOptions, type Invocation, invoke } from './command.ts';
+import type { RuntimeResources, RuntimeSpec } from '@boxship/oci';
+import { type CallOptions, type Invocation, invoke, invokeToEnd, type Stdio } from './command.ts';
+import { streamEvents } from './event-stream.ts';
 import type {
   CheckpointOptions,
   ContainerState,
   CreateOptions,
   ExecOptions,
+  ExecToEndOptions,
+  ProcessTable,
   RestoreOptions,
+  RunOptions,
   RuntimeEvent,
   RuntimeFeatures,
   RuntimeVersion,
@@ -32,7 +38,7 @@ export interface RuncOptions {
   readonly criuPath?: string;
 }
 
-type Extra = Pick<Invocation, 'stdio' | 'input' | 'isOutputWanted' | 'workingDirectory'>;
+type Extra = Pick<Invocation, 'stdio' | 'isOutputWanted' | 'workingDirectory'>;
 
 const SECOND = 1000;
 /** Create, start and delete run hooks of the user; the rest only asks the kernel. */
@@ -60,16 +66,24 @@ export class Runc {
 
   /** Makes the container and leaves its init waiting; gives the init's pid on the host. */
   async create(id: string, options: CreateOptions): Promise<number> {
-    const args = ['--bundle', options.bundle, '--pid-file', options.pidFile];
-    if (options.consoleSocket !== undefined) args.push('--console-socket', options.consoleSocket);
-    if (options.isNoPivot === true) args.push('--no-pivot');
-    if (options.isNoNewKeyring === true) args.push('--no-new-keyring');
-    const { stdio, bundle } = options;
-    await this.#run('create', id, [...args, id], HOOKS_MS, options, {
-      ...(stdio && { stdio }),
-      workingDirectory: bundle,
-    });
+    await this.#run('create', id, [...creationFlags(options), id], HOOKS_MS, options, inBundle(options));
     return readPid(options.pidFile);
+  }
+
+  /** Create and start in one; the container goes on by itself. Gives the init's pid on the host. */
+  async runDetached(id: string, options: CreateOptions): Promise<number> {
+    await this.#run('run', id, ['--detach', ...creationFlags(options), id], HOOKS_MS, options, inBundle(options));
+    return readPid(options.pidFile);
+  }
+
+  /**
+   * Create, start, wait, delete in one; gives the exit code. Without a deadline unless one is given, and for containers
+   * without a terminal: the runtime passes signals and descriptors through.
+   */
+  async run(id: string, options: RunOptions): Promise<number> {
+    return await invokeToEnd(
+      this.#invocation('run', id, [...creationFlags(options), id], undefined, options, inBundle(options)),
+    );
   }
 
   /** Lets the init run the user's program. A program that cannot be executed may show only as its exit. */
@@ -82,8 +96,15 @@ export class Runc {
     const args = ['--process', options.processFile, '--detach', '--pid-file', options.pidFile];
     if (options.consoleSocket !== undefined) args.push('--console-socket', options.consoleSocket);
     const { stdio } = options;
-    await this.#run('exec', id, [...args, id], HOOKS_MS, options, { ...(stdio && { stdio }) });
+    await this.#run('exec', id, [...args, ...extraFlags(stdio), id], HOOKS_MS, options, { ...(stdio && { stdio }) });
     return readPid(options.pidFile);
+  }
+
+  /** Runs a further process to its end; gives its exit code. Without a deadline unless one is given. */
+  async execToEnd(id: string, options: ExecToEndOptions): Promise<number> {
+    const { processFile, stdio } = options;
+    const args = ['--process', processFile, ...extraFlags(stdio), id];
+    return await invokeToEnd(this.#invocation('exec', id, args, undefined, options, { ...(stdio && { stdio }) }));
   }
 
   /** Sends a signal to the init, or to all processes. @throws failedPrecondition when nothing runs, notFound */
@@ -117,6 +138,14 @@ export class Runc {
     return (JSON.parse(await this.#query('ps', id, ['--format', 'json', id], options)) as number[] | null) ?? [];
   }
 
+  /** What ps(1) shows of the container's processes, with its own arguments (`['-o', 'pid,comm']`). */
+  async top(id: string, psArguments: readonly string[] = [], options: CallOptions = {}): Promise<ProcessTable> {
+    const text = await this.#query('ps', id, ['--format', 'table', id, ...psArguments], options);
+    const [header = '', ...rows] = text.split('\n').filter((line) => line.trim() !== '');
+    const headers = header.trim().split(/\s+/);
+    return { headers, processes: rows.map((row) => splitRow(row, headers.length)) };
+  }
+
   async pause(id: string, options: CallOptions = {}): Promise<void> {
     await this.#run('pause', id, [id], FREEZE_MS, options);
   }
@@ -127,12 +156,35 @@ export class Runc {
 
   /** Changes limits; absent fields stay as they are. */
   async update(id: string, resources: RuntimeResources, options: CallOptions = {}): Promise<void> {
-    await this.#run('update', id, ['--resources', '-', id], PLAIN_MS, options, { input: JSON.stringify(resources) });
+    // a file: crun opens /dev/stdin anew for `-`, which a socket, as Node makes its pipes, does not allow
+    const file = join(this.#logDirectory, `.resources-${randomBytes(6).toString('hex')}.json`);
+    writeFileSync(file, JSON.stringify(resources), { mode: 0o600 });
+    try {
+      await this.#run('update', id, ['--resources', file, id], PLAIN_MS, options);
+    } finally {
+      rmSync(file, { force: true });
+    }
   }
 
   /** One reading of the counters. */
   async stats(id: string, options: CallOptions = {}): Promise<RuntimeEvent> {
     return JSON.parse(await this.#query('events', id, ['--stats', id], options)) as RuntimeEvent;
+  }
+
+  /** Counters every `intervalSeconds`, and kills for want of memory as they happen, until the container has ended. */
+  events(
+    id: string,
+    options: Omit<CallOptions, 'timeoutMs'> & { readonly intervalSeconds?: number } = {},
+  ): AsyncGenerator<RuntimeEvent, void, undefined> {
+    const args = [`--interval=${options.intervalSeconds ?? 5}s`, id];
+    return streamEvents(this.#invocation('events', id, args, undefined, options, { isOutputWanted: true }));
+  }
+
+  /** Writes a specification to start from into the bundle as `config.json`, and gives it. @throws when there is one */
+  async spec(bundle: string, options: CallOptions & { readonly isRootless?: boolean } = {}): Promise<RuntimeSpec> {
+    const args = ['--bundle', bundle, ...(options.isRootless === true ? ['--rootless'] : [])];
+    await this.#query('spec', undefined, args, options);
+    return JSON.parse(readFileSync(join(bundle, 'config.json'), 'utf8')) as RuntimeSpec;
   }
 
   /** Writes an image of the processes with CRIU. */
@@ -145,25 +197,15 @@ export class Runc {
     if (options.isShellJob === true) args.push('--shell-job');
     if (options.isFileLocks === true) args.push('--file-locks');
     for (const namespace of options.emptyNamespaces ?? []) args.push('--empty-ns', namespace);
-    await this.#run('checkpoint', id, [...args, id], CRIU_MS, options);
+    await this.#run('checkpoint', id, [...args, id], CRIU_MS, options, { isOutputWanted: true });
   }
 
   /** Makes a running container from such an image. */
   async restore(id: string, options: RestoreOptions): Promise<number> {
-    const args = [
-      '--image-path',
-      options.imagePath,
-      '--detach',
-      '--pid-file',
-      options.pidFile,
-      '--bundle',
-      options.bundle,
-    ];
+    const { isNoNewKeyring: _, ...creation } = options; // restore knows no such flag
+    const args = ['--image-path', options.imagePath, '--detach', '--no-subreaper', ...creationFlags(creation)];
     if (options.workPath !== undefined) args.push('--work-path', options.workPath);
-    if (options.consoleSocket !== undefined) args.push('--console-socket', options.consoleSocket);
-    if (options.isNoPivot === true) args.push('--no-pivot');
-    const { stdio } = options;
-    await this.#run('restore', id, [...args, '--no-subreaper', id], CRIU_MS, options, { ...(stdio && { stdio }) });
+    await this.#run('restore', id, [...args, id], CRIU_MS, options, inBundle(options));
     return readPid(options.pidFile);
   }
 
@@ -198,10 +240,21 @@ export class Runc {
     options: CallOptions,
     extra: Extra = {},
   ): Promise<string> {
+    return await invoke(this.#invocation(verb, id, args, defaultTimeoutMs, options, extra));
+  }
+
+  #invocation(
+    verb: string,
+    id: string | undefined,
+    args: readonly string[],
+    defaultTimeoutMs: number | undefined,
+    options: CallOptions,
+    extra: Extra,
+  ): Invocation {
     if (id !== undefined && !/^[\w][\w+.-]*$/.test(id))
       // a leading dash would be read as a flag
       throw new BoxshipError('invalidArgument', `container id ${JSON.stringify(id)} is not one a runtime accepts`);
-    return await invoke({
+    return {
       // not the caller's directory, which may have been removed under it
       workingDirectory: this.#logDirectory,
       ...extra,
@@ -215,8 +268,33 @@ export class Runc {
       verb,
       arguments: args,
       defaultTimeoutMs,
-    });
+    };
   }
+}
+
+type Creation = Pick<CreateOptions, 'bundle' | 'consoleSocket' | 'isNoPivot' | 'isNoNewKeyring' | 'stdio'> & {
+  readonly pidFile?: string;
+};
+
+function creationFlags(options: Creation): string[] {
+  const args = ['--bundle', options.bundle];
+  if (options.pidFile !== undefined) args.push('--pid-file', options.pidFile);
+  if (options.consoleSocket !== undefined) args.push('--console-socket', options.consoleSocket);
+  if (options.isNoPivot === true) args.push('--no-pivot');
+  if (options.isNoNewKeyring === true) args.push('--no-new-keyring');
+  return [...args, ...extraFlags(options.stdio)];
+}
+
+const extraFlags = (stdio: Stdio | undefined): string[] =>
+  stdio?.extra === undefined || stdio.extra.length === 0 ? [] : ['--preserve-fds', String(stdio.extra.length)];
+
+/** Relative paths of the specification are the bundle's. */
+const inBundle = ({ bundle, stdio }: Creation): Extra => ({ workingDirectory: bundle, ...(stdio && { stdio }) });
+
+/** The last column may hold spaces. */
+function splitRow(row: string, columns: number): string[] {
+  const words = row.trim().split(/\s+/);
+  return [...words.slice(0, columns - 1), words.slice(columns - 1).join(' ')];
 }
 
 function readPid(path: string): number {

@@ -14,6 +14,15 @@ export interface CreateOptions extends CallOptions {
   readonly isNoNewKeyring?: boolean;
 }
 
+/** For {@link Runc.run}: the runtime stays until the container has ended. */
+export interface RunOptions extends CallOptions {
+  readonly bundle: string;
+  readonly pidFile?: string;
+  readonly stdio?: Stdio;
+  readonly isNoPivot?: boolean;
+  readonly isNoNewKeyring?: boolean;
+}
+
 export interface ExecOptions extends CallOptions {
   /** File with the OCI process as JSON. */
   readonly processFile: string;
@@ -21,6 +30,9 @@ export interface ExecOptions extends CallOptions {
   readonly stdio?: Stdio;
   readonly consoleSocket?: string | undefined;
 }
+
+/** For {@link Runc.execToEnd}: the runtime stays until the process has ended. */
+export type ExecToEndOptions = Pick<ExecOptions, 'processFile' | 'stdio' | keyof CallOptions>;
 
 export interface CheckpointOptions extends CallOptions {
   readonly imagePath: string;
@@ -50,6 +62,12 @@ export interface RuntimeVersion {
   readonly version: string;
   readonly commit: string;
   readonly spec: string;
+}
+
+/** What `ps` prints as a table: the columns that ps(1) was asked for, one row a process. */
+export interface ProcessTable {
+  readonly headers: readonly string[];
+  readonly processes: readonly (readonly string[])[];
 }
 
 /** What `features` prints (runtime-spec features.md); the parts that the engine reads. */

@@ -1,13 +1,22 @@
+import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { poll } from '@boxship/base';
-import { processStat } from '@boxship/linux';
+import { cgroupVersion, processStat } from '@boxship/linux';
 import { afterAll, describe, expect, it } from 'vitest';
 import { Runc } from '../src/index.ts';
 import { ociRuntimeSuite } from '../src/testsuite/oci-runtime.ts';
 
-ociRuntimeSuite('runc', (options) => new Runc(options));
+const isInstalled = (program: string) => spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
+// they refuse the mixed layout that many hosts of version 1 have
+const needsVersion2 = ['crun', 'youki'];
+
+for (const binary of ['runc', 'crun', 'youki']) {
+  const isRefused = needsVersion2.includes(binary) && cgroupVersion() !== 2;
+  const reason = !isInstalled(binary) ? 'not installed' : isRefused ? 'needs cgroup version 2' : undefined;
+  ociRuntimeSuite(binary, (options) => new Runc({ ...options, binary }), reason);
+}
 
 describe('a runtime that misbehaves', () => {
   const directory = mkdtempSync(join(tmpdir(), 'bad-runtime-'));

@@ -44,6 +44,11 @@ export const testTools: readonly HostTool[] = [
   ['conntrack', 'conntrack'],
   ['ping', 'iputils-ping'],
   ['ps', 'procps'],
+  ['crun', 'crun'],
+  ['criu', 'criu'],
+  // a virtual machine with cgroup version 2: packages/tooling/vm
+  ['qemu-system-x86_64', 'qemu-system-x86'],
+  ['/vmlinuz', 'linux-image-cloud-amd64'],
   ['dig', 'bind9-dnsutils'],
   ['dnsmasq', 'dnsmasq-base'],
   ['strace', 'strace'],

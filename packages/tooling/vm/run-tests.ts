@@ -1,0 +1,53 @@
+/** Runs test files of the packages inside the virtual machine and tells how each test ended. */
+import { join } from 'node:path';
+import { runInVirtualMachine } from './virtual-machine.ts';
+
+const root = join(import.meta.dirname, '../../..');
+const MARK = 'report of the tests: ';
+
+export interface TestOutcome {
+  /** Descriptions, outermost first. */
+  readonly name: string;
+  readonly status: 'passed' | 'failed' | 'skipped' | 'pending';
+  readonly failure: string;
+}
+
+interface Report {
+  readonly testResults: readonly {
+    readonly message?: string;
+    readonly name: string;
+    readonly assertionResults: readonly {
+      readonly fullName: string;
+      readonly status: TestOutcome['status'];
+      readonly failureMessages: readonly string[] | null;
+    }[];
+  }[];
+}
+
+/**
+ * @param files paths below `packages/`
+ * @param options.only a pattern of test names
+ */
+export async function runTestsInVirtualMachine(
+  files: readonly string[],
+  options: { readonly timeoutMs: number; readonly only?: string },
+): Promise<TestOutcome[]> {
+  const only = options.only === undefined ? '' : `-t '${options.only}'`;
+  const command = `
+export PATH=${root}/node_modules/.bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
+vitest run --config packages/tooling/vm/vitest.config.ts --reporter=json --outputFile=/tmp/report ${only} ${files.join(' ')}
+printf '\\n${MARK}'; cat /tmp/report`;
+  const { output } = await runInVirtualMachine({ command, directory: root, timeoutMs: options.timeoutMs });
+  const at = output.lastIndexOf(MARK);
+  if (at < 0) throw new Error(`the tests did not come to an end:\n${output}`);
+  const report = JSON.parse(output.slice(at + MARK.length)) as Report;
+  return report.testResults.flatMap(({ name, message, assertionResults }) =>
+    assertionResults.length === 0
+      ? [{ name, status: 'failed' as const, failure: message ?? 'no test in it' }]
+      : assertionResults.map(({ fullName, status, failureMessages }) => ({
+          name: fullName,
+          status,
+          failure: failureMessages?.join('\n') ?? '',
+        })),
+  );
+}

@@ -1,0 +1,19 @@
+// Tests inside the virtual machine: emulated, everything is ten times slower, and to transform modules costs most. Node runs
+// the sources as they are.
+import { join } from 'node:path';
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  root: join(import.meta.dirname, '../..'),
+  cacheDir: '/tmp/vite',
+  test: {
+    pool: 'forks',
+    isolate: false,
+    fileParallelism: false,
+    execArgv: ['--conditions=@boxship/source'],
+    experimental: { viteModuleRunner: false },
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    include: ['*/test/**/*.test.ts'],
+  },
+});
