@@ -238,7 +238,7 @@ describe('a container under the shim', () => {
     const before = count();
     for (let i = 0; i < 5; i++) await cycle();
     await h.until(() => count() <= before);
-    expect(childrenOf(h.shimPid)).toEqual([]);
+    await h.until(() => childrenOf(h.shimPid).length === 0);
   });
 });
 
