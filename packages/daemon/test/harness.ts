@@ -46,6 +46,11 @@ export interface EngineOptions {
   readonly hasNetwork?: boolean;
 }
 
+export interface DockerOptions {
+  readonly input?: string | Buffer;
+  readonly apiVersion?: string;
+}
+
 export interface TestEngine extends AsyncDisposable {
   readonly directory: string;
   readonly socket: string;
@@ -59,10 +64,7 @@ export interface TestEngine extends AsyncDisposable {
   /** The docker CLI. */
   docker(...args: readonly string[]): Promise<CommandResult>;
   /** With input and, if given, a fixed API version. */
-  dockerWith(
-    options: { readonly input?: string | Buffer; readonly apiVersion?: string },
-    ...args: readonly string[]
-  ): Promise<CommandResult>;
+  dockerWith(options: DockerOptions, ...args: readonly string[]): Promise<CommandResult>;
   startDaemon(env?: Readonly<Record<string, string>>, flags?: readonly string[]): Promise<void>;
   /** Resolves when the process is gone. */
   killDaemon(signal?: NodeJS.Signals): Promise<void>;
@@ -145,23 +147,7 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
         );
       }),
     docker: (...args) => engine.dockerWith({}, ...args),
-    dockerWith: ({ input, apiVersion }, ...args) =>
-      new Promise((resolve) => {
-        const child = execFile(
-          'docker',
-          ['-H', `unix://${socket}`, ...args],
-          {
-            timeout: 25_000,
-            killSignal: 'SIGKILL', // the CLI hands every other signal to the container
-            maxBuffer: 256 * 1024 * 1024,
-            env: { ...process.env, ...(apiVersion === undefined ? {} : { DOCKER_API_VERSION: apiVersion }) },
-          },
-          (error, stdout, stderr) =>
-            resolve({ code: typeof error?.code === 'number' ? error.code : error === null ? 0 : -1, stdout, stderr }),
-        );
-        child.stdin?.on('error', () => {}); // a command that does not read its input
-        child.stdin?.end(input);
-      }),
+    dockerWith: (run, ...args) => runDocker(socket, run, ...args),
     async startDaemon(env = {}, flags = []) {
       daemon = run('daemon', process.execPath, [
         ...source, join(packages, 'daemon/src/main.ts'),
@@ -205,6 +191,30 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
   await importBusybox(engine);
   const owned = stack.move();
   return Object.assign(engine, { [Symbol.asyncDispose]: () => owned.disposeAsync() });
+}
+
+/** The docker CLI on the daemon at a socket. */
+export function runDocker(
+  socket: string,
+  { input, apiVersion }: DockerOptions,
+  ...args: readonly string[]
+): Promise<CommandResult> {
+  return new Promise((resolve) => {
+    const child = execFile(
+      'docker',
+      ['-H', `unix://${socket}`, ...args],
+      {
+        timeout: 25_000,
+        killSignal: 'SIGKILL', // the CLI hands every other signal to the container
+        maxBuffer: 256 * 1024 * 1024,
+        env: { ...process.env, ...(apiVersion === undefined ? {} : { DOCKER_API_VERSION: apiVersion }) },
+      },
+      (error, stdout, stderr) =>
+        resolve({ code: typeof error?.code === 'number' ? error.code : error === null ? 0 : -1, stdout, stderr }),
+    );
+    child.stdin?.on('error', () => {}); // a command that does not read its input
+    child.stdin?.end(input);
+  });
 }
 
 async function end(child: ChildProcess): Promise<void> {

@@ -26,6 +26,8 @@ export interface AddressPool {
   readonly ipRange?: string;
   readonly gateway?: string;
   readonly auxAddresses?: Readonly<Record<string, string>>;
+  /** Of a network that exists: its subnet was chosen by IPAM. */
+  readonly isChosen?: boolean;
 }
 
 export interface NetworkSpec {

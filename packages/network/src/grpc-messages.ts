@@ -46,6 +46,7 @@ export function networkSpecToWire(spec: NetworkSpec): wire.NetworkSpec {
       ipRange: pool.ipRange ?? '',
       gateway: pool.gateway ?? '',
       auxAddresses: { ...pool.auxAddresses },
+      isChosen: pool.isChosen ?? false,
     })),
     options: { ...spec.options },
     labels: { ...spec.labels },
@@ -58,8 +59,12 @@ export function networkSpecFromWire(spec: wire.NetworkSpec): Required<NetworkSpe
 }
 
 function poolFromWire(pool: wire.Pool): AddressPool {
-  const { auxAddresses, ...rest } = pool;
-  return { ...given(rest), ...(Object.keys(auxAddresses).length === 0 ? {} : { auxAddresses }) };
+  const { auxAddresses, isChosen, ...rest } = pool;
+  return {
+    ...given(rest),
+    ...(Object.keys(auxAddresses).length === 0 ? {} : { auxAddresses }),
+    ...(isChosen ? { isChosen } : {}),
+  };
 }
 
 export const networkToWire = (network: Network): wire.Network => ({

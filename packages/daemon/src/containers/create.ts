@@ -7,6 +7,7 @@ import { apiAtLeast, type ContainerCreateRequest, type ContainerCreateResponse }
 import type { EndpointSpec } from '@boxship/network';
 import { nowRfc3339 } from '../clock.ts';
 import { endpointSpecs } from '../networks/endpoint-specs.ts';
+import { resolveLinks } from '../networks/links.ts';
 import type { Parts } from '../parts.ts';
 import { checkBindIsForeign } from './engine-paths.ts';
 import { jsonLogPath, makeContainerDirectory, removeContainerDirectory, writeIdentityFiles } from './files.ts';
@@ -43,7 +44,8 @@ export async function createContainer(
   });
   const joined = containerOfMode(hostConfig.NetworkMode);
   if (joined !== undefined) {
-    config.Hostname = parts.containers.get(joined).record.config.Hostname;
+    // one that is not there (yet) is the start's affair
+    config.Hostname = parts.containers.find(joined)?.record.config.Hostname ?? config.Hostname;
     if (
       (hostConfig.Links ?? []).length > 0 ||
       Object.keys(hostConfig.PortBindings).length > 0 ||
@@ -55,7 +57,8 @@ export async function createContainer(
       );
   } else if ((hostConfig.NetworkMode === 'host' || hostConfig.UTSMode === 'host') && !request.Hostname)
     config.Hostname = parts.host.hostname;
-  const endpoints = endpointSpecs(hostConfig, request, options.apiVersion);
+  const links = resolveLinks(parts, hostConfig);
+  const endpoints = endpointSpecs(hostConfig, request, options.apiVersion, links);
   const mounts = planMountPoints(config, hostConfig, {
     dataRoot: parts.config.dataRoot,
     recordOf: (name) => parts.containers.get(name).record,
@@ -77,6 +80,7 @@ export async function createContainer(
     imageId: image.id,
     mounts,
     endpoints: Object.fromEntries(endpoints.map((endpoint: EndpointSpec) => [endpoint.network, endpoint])),
+    links,
     state: initialState(),
     pidStartTicks: 0,
     restartCount: 0,

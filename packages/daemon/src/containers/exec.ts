@@ -5,6 +5,7 @@ import { encodeJsonAny, typeUrls } from '@boxship/api';
 import { BoxshipError, randomId } from '@boxship/base';
 import type { ExecCreateRequest, ExecInspect } from '@boxship/engine-api';
 import type { RuntimeProcess } from '@boxship/oci';
+import { linkedEnvironment } from '../networks/links.ts';
 import type { Parts } from '../parts.ts';
 import type { Exec } from './exec-store.ts';
 import { checkExecStrings } from './exec-strings.ts';
@@ -153,7 +154,7 @@ function processOf(parts: Parts, container: Container, exec: Exec, options: Exec
     ...(options.isTty && height > 0 && width > 0 ? { consoleSize: { height, width } } : {}),
     user,
     args: exec.command,
-    env: mergeEnv(environmentOf(record, options.isTty), request.Env ?? []),
+    env: mergeEnv(environmentOf(record, options.isTty, linkedEnvironment(parts, record)), request.Env ?? []),
     cwd: request.WorkingDir || record.config.WorkingDir || '/',
     capabilities: capabilitySpec(capabilities, user.uid),
     ...rlimitsOf(record.hostConfig, parts.config),

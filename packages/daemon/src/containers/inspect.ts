@@ -1,5 +1,6 @@
 /** `GET /containers/{id}/json`. Key order is the wire's. */
 import { apiAtLeast, type ContainerInspect } from '@boxship/engine-api';
+import { shownLinks } from '../networks/links.ts';
 import { networkSettings } from '../networks/settings.ts';
 import type { Parts } from '../parts.ts';
 import { containerFiles } from './files.ts';
@@ -40,6 +41,7 @@ export async function inspectContainer(
     ExecIDs: execs.length === 0 ? null : execs.map((exec) => exec.id),
     HostConfig: {
       ...record.hostConfig,
+      Links: shownLinks(parts, record),
       // gone from the wire with 1.42; zero is all that can be said
       ...(apiAtLeast(options.apiVersion, '1.42') ? {} : { KernelMemory: 0, KernelMemoryTCP: 0 }),
     },

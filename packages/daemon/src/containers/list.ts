@@ -2,6 +2,7 @@
 import { BoxshipError } from '@boxship/base';
 import { apiAtLeast, type ContainerSummary, type PortSummary } from '@boxship/engine-api';
 import { type ApiFilters, matchesLabels, matchesPattern } from '../http/filters.ts';
+import { linkNames } from '../networks/links.ts';
 import { endpointsOf } from '../networks/settings.ts';
 import type { Parts } from '../parts.ts';
 import type { Container, ContainerRecord } from './model.ts';
@@ -50,7 +51,10 @@ export async function listContainers(parts: Parts, options: ListOptions): Promis
     if (options.limit > 0 && found.length === options.limit) break;
   }
   const now = Date.now();
-  return await Promise.all(found.map((container) => summary(parts, container, options, now)));
+  const names = linkNames(parts);
+  return await Promise.all(
+    found.map((container) => summary(parts, container, { ...options, now, linkNames: names.get(container.id) ?? [] })),
+  );
 }
 
 function check(filters: ApiFilters, key: string, allowed: readonly string[]): void {
@@ -112,15 +116,14 @@ function portMatches(ports: readonly { port: number; protocol: string }[], value
 async function summary(
   parts: Parts,
   container: Container,
-  options: ListOptions,
-  now: number,
+  options: ListOptions & { readonly now: number; readonly linkNames: readonly string[] },
 ): Promise<ContainerSummary> {
   const { record } = container;
   const sizes = options.hasSize ? await containerSizes(parts, container) : undefined;
   const { NetworkMode, Annotations } = record.hostConfig;
   return {
     Id: record.id,
-    Names: [`/${record.name}`],
+    Names: [`/${record.name}`, ...options.linkNames].sort(),
     Image: record.config.Image,
     ImageID: record.imageId,
     Command: [record.path, ...record.args].map((word) => (/\s/.test(word) ? `'${word}'` : word)).join(' '),
@@ -131,7 +134,7 @@ async function summary(
       : { ...(sizes.writable > 0 ? { SizeRw: sizes.writable } : {}), SizeRootFs: sizes.total }),
     Labels: record.config.Labels,
     State: record.state.Status,
-    Status: statusText(record.state, container.health, now),
+    Status: statusText(record.state, container.health, options.now),
     HostConfig: {
       NetworkMode,
       ...(apiAtLeast(options.apiVersion, '1.46') && Annotations !== undefined ? { Annotations } : {}),

@@ -47,6 +47,14 @@ export interface SandboxRecord {
   readonly ports: readonly PublishedPort[];
 }
 
+/** A legacy link to another container. */
+export interface LinkRecord {
+  readonly id: string;
+  /** When the link was made; the container may be called otherwise now, or be gone. */
+  readonly name: string;
+  readonly alias: string;
+}
+
 export interface ContainerRecord {
   readonly id: string;
   /** Without the slash. */
@@ -61,6 +69,7 @@ export interface ContainerRecord {
   mounts: readonly MountRecord[];
   /** What was asked of each network, by network name. */
   endpoints: Record<string, EndpointSpec>;
+  readonly links?: readonly LinkRecord[];
   state: ContainerState;
   /** Start time of the init in clock ticks since boot: with the pid it names one process. */
   pidStartTicks: number;

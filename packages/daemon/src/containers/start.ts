@@ -8,6 +8,7 @@ import { BoxshipError, failPoint } from '@boxship/base';
 import { processStat } from '@boxship/linux';
 import { nowRfc3339, zeroTime } from '../clock.ts';
 import { publishEndpointEvents } from '../networks/events.ts';
+import { checkLinks, linkedEnvironment } from '../networks/links.ts';
 import { sandboxSpec, usesSandbox } from '../networks/sandbox-spec.ts';
 import type { Parts } from '../parts.ts';
 import { checkBindIsForeign } from './engine-paths.ts';
@@ -61,6 +62,7 @@ export async function launch(parts: Parts, container: Container): Promise<void> 
 
 async function run(parts: Parts, container: Container): Promise<void> {
   const { record } = container;
+  checkLinks(parts, record);
   await using undo = new AsyncDisposableStack();
   const sandboxing = makeSandbox(parts, container, undo);
   sandboxing.catch(() => {}); // awaited below; if preparation fails first, that error is the one to report
@@ -121,7 +123,11 @@ async function makeSandbox(
       `no network service is configured: container ${container.record.name} can only use --network none or host`,
     );
   undo.defer(() => network.removeSandbox(container.id));
-  const sandbox = await network.createSandbox(sandboxSpec(parts, container.record));
+  const sandbox = await network.createSandbox(sandboxSpec(parts, container.record)).catch((error: unknown) => {
+    // `unknown` is the runtime's word, which Docker's clients are shown behind the text
+    const { kind, message } = BoxshipError.from(error);
+    throw kind === 'unknown' ? new BoxshipError('internal', message, { cause: error }) : error;
+  });
   publishEndpointEvents(parts, container.id, sandbox.endpoints, 'connect');
   undo.defer(() => publishEndpointEvents(parts, container.id, sandbox.endpoints, 'disconnect'));
   return {
@@ -167,6 +173,7 @@ function specOf(parts: Parts, container: Container, sandbox: SandboxRecord | und
       passwd: readRootFile(layers, '/etc/passwd') ?? '',
       group: readRootFile(layers, '/etc/group') ?? '',
     },
+    linkedEnvironment: linkedEnvironment(parts, record),
     namespaces: { network: networkOf(record.hostConfig.NetworkMode, sandbox), pidOf: (name) => pidOf(parts, name) },
     shmSource: shmOf(parts, record),
     seccompProfile: parts.config.seccompProfile === 'builtin' ? undefined : parts.config.seccompProfile,

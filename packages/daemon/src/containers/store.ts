@@ -10,6 +10,8 @@ export interface ContainerStore {
   /** By full id, name, unique id prefix. @throws notFound, invalidArgument when ambiguous */
   get(idOrName: string): Container;
   byId(id: string): Container | undefined;
+  /** As {@link get}, but undefined when there is none. @throws invalidArgument when ambiguous */
+  find(idOrName: string): Container | undefined;
   /** @throws conflict when the name is taken */
   add(record: ContainerRecord): Container;
   /** Writes the record. */
@@ -57,15 +59,18 @@ export function createContainerStore(database: DatabaseSync): ContainerStore {
     list: () => [...byId.values()].sort((a, b) => (a.record.created < b.record.created ? 1 : -1)),
     byId: (id) => byId.get(id),
     get(idOrName) {
+      const container = this.find(idOrName);
+      if (container === undefined) throw new BoxshipError('notFound', `No such container: ${idOrName}`);
+      return container;
+    },
+    find(idOrName) {
       const found = byId.get(idOrName) ?? byName.get(idOrName.startsWith('/') ? idOrName.slice(1) : idOrName);
       if (found !== undefined) return found;
       const matches = /^[0-9a-f]{1,64}$/.test(idOrName) ? [...byId.keys()].filter((id) => id.startsWith(idOrName)) : [];
       if (matches.length > 1)
         throw new BoxshipError('invalidArgument', `multiple IDs found with provided prefix: ${idOrName}`);
       const [only] = matches;
-      const container = only === undefined ? undefined : byId.get(only);
-      if (container === undefined) throw new BoxshipError('notFound', `No such container: ${idOrName}`);
-      return container;
+      return only === undefined ? undefined : byId.get(only);
     },
     add(record) {
       const holder = byName.get(record.name);

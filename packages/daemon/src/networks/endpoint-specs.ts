@@ -1,4 +1,5 @@
 /** What a create asks of each network, from NetworkMode and EndpointsConfig. */
+import { isIPv4, isIPv6 } from 'node:net';
 import { BoxshipError } from '@boxship/base';
 import {
   apiAtLeast,
@@ -7,6 +8,7 @@ import {
   type HostConfig,
 } from '@boxship/engine-api';
 import type { EndpointSpec } from '@boxship/network';
+import type { LinkRecord } from '../containers/model.ts';
 import { containerOfMode } from '../containers/spec/namespaces.ts';
 
 const bad = (message: string) => new BoxshipError('invalidArgument', message);
@@ -23,7 +25,7 @@ export function endpointSpec(network: string, settings: EndpointSettingsRequest)
     ...(IPAMConfig?.IPv4Address ? { ipv4Address: IPAMConfig.IPv4Address } : {}),
     ...(IPAMConfig?.IPv6Address ? { ipv6Address: IPAMConfig.IPv6Address } : {}),
     ...(MacAddress ? { macAddress: MacAddress } : {}),
-    ...(DriverOpts === undefined || Object.keys(DriverOpts).length === 0 ? {} : { driverOptions: { ...DriverOpts } }),
+    ...(DriverOpts === undefined ? {} : { driverOptions: { ...DriverOpts } }),
     ...(GwPriority === undefined || GwPriority === 0 ? {} : { gatewayPriority: GwPriority }),
   };
 }
@@ -33,6 +35,7 @@ export function endpointSpecs(
   hostConfig: HostConfig,
   request: ContainerCreateRequest,
   apiVersion: string,
+  links: readonly LinkRecord[],
 ): EndpointSpec[] {
   const mode = hostConfig.NetworkMode;
   if (containerOfMode(mode) !== undefined) return [];
@@ -46,8 +49,8 @@ export function endpointSpecs(
   const main = specs.get(mode) ?? { network: mode };
   const mac = request.MacAddress ?? '';
   specs.set(mode, mac === '' || main.macAddress !== undefined ? main : { ...main, macAddress: mac });
-  if (mode === 'bridge' && hostConfig.Links !== null)
-    specs.set(mode, { ...specs.get(mode), network: mode, links: hostConfig.Links });
+  if (mode === 'bridge' && links.length > 0)
+    specs.set(mode, { ...specs.get(mode), network: mode, links: links.map(({ id, alias }) => `${id}:${alias}`) });
   for (const [name, spec] of specs) checkSpec(name, spec);
   // the main network comes first: its interface is eth0
   return [...specs.values()].sort((a, b) => Number(b.network === mode) - Number(a.network === mode));
@@ -58,6 +61,10 @@ export function checkSpec(name: string, spec: EndpointSpec): void {
   // the lowest bit of the first byte marks a group of stations: no interface can have such an address
   if (spec.macAddress !== undefined && Number.parseInt(spec.macAddress.slice(0, 2), 16) & 1)
     throw bad(`invalid MAC address: ${spec.macAddress} is a multicast address`);
+  if (spec.ipv4Address !== undefined && !isIPv4(spec.ipv4Address))
+    throw bad(`invalid IPv4 address: ${spec.ipv4Address}`);
+  if (spec.ipv6Address !== undefined && !isIPv6(spec.ipv6Address))
+    throw bad(`invalid IPv6 address: ${spec.ipv6Address}`);
   if (!predefined.has(name)) return;
   if ((spec.aliases ?? []).length > 0)
     throw bad('network-scoped alias is supported only for containers in user defined networks');

@@ -10,7 +10,7 @@ export function networkResource(
   hasContainers: boolean,
 ): NetworkResource {
   const { spec } = network;
-  const isPlain = spec.driver === 'host' || spec.driver === 'null';
+  const isPlain = (spec.driver === 'host' || spec.driver === 'null') && !spec.isConfigOnly;
   const isDefaultBridge = spec.options['com.docker.network.bridge.default_bridge'] === 'true';
   const pools = spec.pools.map((pool) => ({
     ...(pool.subnet === undefined ? {} : { Subnet: pool.subnet }),

@@ -21,7 +21,8 @@ export function endpointSettings(
         };
   return {
     IPAMConfig: ipam,
-    Links: spec.links === undefined ? null : [...spec.links],
+    // those of the default bridge are told in HostConfig
+    Links: spec.links === undefined || spec.network === 'bridge' ? null : [...spec.links],
     Aliases: spec.aliases === undefined ? null : [...spec.aliases],
     MacAddress: endpoint?.macAddress ?? spec.macAddress ?? '',
     DriverOpts: spec.driverOptions === undefined ? null : { ...spec.driverOptions },

@@ -10,6 +10,7 @@ import type {
 import type { Network, NetworkController } from '@boxship/network';
 import { parseTimeNs } from '../clock.ts';
 import { isTaskAlive } from '../containers/model.ts';
+import { containerOfMode } from '../containers/spec/namespaces.ts';
 import { type ApiFilters, booleanFilter, matchesLabels, matchesPattern } from '../http/filters.ts';
 import { parseInstant } from '../http/times.ts';
 import type { Parts } from '../parts.ts';
@@ -29,6 +30,9 @@ export function controllerOf(parts: Parts): NetworkController {
 export async function listNetworks(parts: Parts, filters: ApiFilters, apiVersion: string): Promise<NetworkResource[]> {
   if (parts.network === undefined) return [];
   const isDangling = booleanFilter(filters, 'dangling');
+  for (const value of filters.get('type') ?? [])
+    if (value !== 'builtin' && value !== 'custom')
+      throw new BoxshipError('invalidArgument', `invalid filter: 'type'='${value}'`);
   const any = (key: string, test: (value: string) => boolean) => filters.get(key)?.some(test) ?? true;
   const networks = await parts.network.listNetworks();
   return networks
@@ -112,7 +116,13 @@ export async function connectNetwork(
   const { name } = network.spec;
   using _turn = await parts.mutex.acquire(container.id);
   const { record } = container;
-  if (name === 'host' || record.hostConfig.NetworkMode === 'host')
+  const mode = record.hostConfig.NetworkMode;
+  if (mode === 'host' || containerOfMode(mode) !== undefined)
+    throw new BoxshipError(
+      'invalidArgument',
+      'container sharing network namespace with another container or host cannot be connected to any other network',
+    );
+  if (name === 'host')
     throw new BoxshipError(
       'invalidArgument',
       'container cannot be disconnected from host network or connected to host network',
@@ -143,9 +153,9 @@ export async function disconnectNetwork(
   const { name } = network.spec;
   using _turn = await parts.mutex.acquire(container.id);
   const { record } = container;
-  if (record.endpoints[name] === undefined && !isForced)
-    throw new BoxshipError('permissionDenied', `container ${container.id} is not connected to network ${name}`);
   const endpoint = record.sandbox?.endpoints.find((candidate) => candidate.networkId === network.id);
+  if (record.endpoints[name] === undefined && endpoint === undefined)
+    throw new BoxshipError('permissionDenied', `container ${container.id} is not connected to network ${name}`);
   if (record.sandbox !== undefined && endpoint !== undefined) {
     await controller.disconnect(record.sandbox.id, network.id, { force: isForced });
     record.sandbox = { ...record.sandbox, endpoints: record.sandbox.endpoints.filter((other) => other !== endpoint) };

@@ -2,6 +2,7 @@
 import { BoxshipError, failPoint, randomId } from '@boxship/base';
 import type { Context } from '../context.ts';
 import type { Network, NetworkSpec } from '../controller.ts';
+import { optionKey } from '../drivers/bridge/options.ts';
 import { driverNamed } from '../drivers/lookup.ts';
 import type { NetworkRecord } from '../model.ts';
 import { resolvePools } from './pools.ts';
@@ -16,7 +17,9 @@ export async function createNetwork(context: Context, spec: NetworkSpec): Promis
 }
 
 /** The same without the check for reserved names: the predefined networks are made through it. */
-export async function makeNetwork(context: Context, spec: NetworkSpec): Promise<Network> {
+export async function makeNetwork(context: Context, asked: NetworkSpec): Promise<Network> {
+  // a configuration network is nothing in the kernel, whatever driver will use it
+  const spec = asked.isConfigOnly === true ? { ...asked, driver: 'null' } : asked;
   for (const { network } of context.state.networks.values())
     if (network.spec.name === spec.name)
       throw new BoxshipError('conflict', `network with name ${spec.name} already exists`, {
@@ -24,7 +27,7 @@ export async function makeNetwork(context: Context, spec: NetworkSpec): Promise<
       });
   const driver = driverNamed(context, spec.driver);
   driver.validate(spec);
-  if ((spec.driver === 'host' || spec.driver === 'null') && !reservedNames.has(spec.name))
+  if ((spec.driver === 'host' || spec.driver === 'null') && !reservedNames.has(spec.name) && !spec.isConfigOnly)
     throw new BoxshipError('permissionDenied', `only one instance of "${spec.driver}" network is allowed`);
   if ((spec.ipamDriver ?? 'default') !== 'default' && driver.hasInterfaces)
     throw new BoxshipError('notFound', `plugin "${spec.ipamDriver}" not found`);
@@ -41,8 +44,21 @@ export async function makeNetwork(context: Context, spec: NetworkSpec): Promise<
       pools: hasKernelSide ? resolvePools(context, spec) : [...(spec.pools ?? [])],
     },
   };
+  checkDevice(context, network);
   await establish(context, { state: 'creating', network }, hasKernelSide);
   return network;
+}
+
+/** Two networks on one device would be one. @throws permissionDenied with Docker's text */
+function checkDevice(context: Context, { id, spec }: Network): void {
+  const name = spec.options[optionKey.name];
+  if (name === undefined) return;
+  for (const { network } of context.state.networks.values())
+    if (network.spec.options[optionKey.name] === name && !network.spec.isConfigOnly)
+      throw new BoxshipError(
+        'permissionDenied',
+        `cannot create network ${id} (${name}): conflicts with network ${network.id} (${name}): networks have same bridge name`,
+      );
 }
 
 /** A network that takes its settings from a configuration network. @throws notFound, invalidArgument, Docker's texts */
@@ -50,10 +66,8 @@ function configured(context: Context, spec: NetworkSpec): NetworkSpec {
   const name = spec.configFrom ?? '';
   if (name === '') return spec;
   const config = [...context.state.networks.values()].find(({ network }) => network.spec.name === name)?.network.spec;
-  if (config === undefined)
-    throw new BoxshipError('notFound', `configuration network ${JSON.stringify(name)} not found`);
-  if (!config.isConfigOnly)
-    throw new BoxshipError('permissionDenied', `network ${JSON.stringify(name)} is not a configuration network`);
+  if (config?.isConfigOnly !== true)
+    throw new BoxshipError('notFound', `configuration network ${JSON.stringify(name)} does not exist`);
   if ((spec.pools ?? []).length > 0 || Object.keys(spec.options ?? {}).length > 0)
     throw new BoxshipError(
       'permissionDenied',

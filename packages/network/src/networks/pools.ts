@@ -1,5 +1,5 @@
 /** Resolves the address pools of a new network: subnets chosen or checked, gateways filled in. */
-import { BoxshipError } from '@boxship/base';
+import { BoxshipError, messageOf } from '@boxship/base';
 import { listRoutes } from '@boxship/linux';
 import type { Context } from '../context.ts';
 import type { AddressPool, NetworkSpec } from '../controller.ts';
@@ -24,7 +24,7 @@ export function resolvePools(context: Context, spec: NetworkSpec): AddressPool[]
   const taken = networkPrefixes(context);
   for (const pool of pools) {
     if (pool.subnet === undefined) continue;
-    const subnet = parsePrefix(pool.subnet);
+    const subnet = parseSubnet(pool.subnet);
     if (
       [...taken, ...resolved.map((other) => parsePrefix(other.subnet ?? ''))].some((other) => doOverlap(other, subnet))
     )
@@ -42,9 +42,17 @@ export function resolvePools(context: Context, spec: NetworkSpec): AddressPool[]
     });
     // a pool without subnet may still name what else it wants of the chosen one
     const rest = pools.find((pool) => pool.subnet === undefined && familyOf(pool) === family);
-    resolved.push(complete({ ...rest, subnet: formatPrefix(chosen) }));
+    resolved.push(complete({ ...rest, subnet: formatPrefix(chosen), isChosen: true }));
   }
   return resolved;
+}
+
+function parseSubnet(text: string): Prefix {
+  try {
+    return parsePrefix(text);
+  } catch (error) {
+    throw new BoxshipError('invalidArgument', `Invalid subnet ${text} : ${messageOf(error)}`, { cause: error });
+  }
 }
 
 /** Of a pool without subnet, by what else it names. */

@@ -19,7 +19,10 @@ export async function removeNetwork(context: Context, idOrName: string): Promise
       );
     const isUsed = [...context.state.networks.values()].some((other) => other.network.spec.configFrom === name);
     if (network.spec.isConfigOnly && isUsed)
-      throw new BoxshipError('permissionDenied', `configuration network ${JSON.stringify(name)} is in use`);
+      throw new BoxshipError(
+        'permissionDenied',
+        `error while removing network: configuration network ${JSON.stringify(name)} is in use`,
+      );
     await takeBack(context, { state: 'deleting', network });
   });
 }

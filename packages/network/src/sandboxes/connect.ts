@@ -60,7 +60,7 @@ export async function connect(context: Context, sandboxId: string, spec: Endpoin
         writeResolverFile(after);
       }
       changeOwnFile(after, joined(after).endpoint, 'here');
-      tellLinked(context, joined(after).endpoint);
+      tellLinked(context, after, joined(after).endpoint, 'here');
     } catch (error) {
       await part(context, after, joined(after));
       throw error;
@@ -104,6 +104,7 @@ async function part(context: Context, before: SandboxRecord, member: EndpointRec
   if (network !== undefined) await driverNamed(context, network.spec.driver).leave(network, member, before);
   await failPoint('ep.parted');
   changeOwnFile(before, endpoint, 'gone');
+  tellLinked(context, before, endpoint, 'gone');
   context.store.saveSandbox(after);
   context.state.setSandbox(after);
   context.addresses.release(endpoint.networkId, endpoint.ipv4Address, endpoint.ipv6Address);

@@ -81,7 +81,7 @@ async function build(context: Context, planned: SandboxRecord, joined: Joined): 
   setDefaultRoutes(access, gatewaysOf(record));
   if (record.hasResolver === true) context.dns.start(record);
   writeFiles(context, record);
-  for (const { endpoint } of record.endpoints) tellLinked(context, endpoint);
+  for (const { endpoint } of record.endpoints) tellLinked(context, record, endpoint, 'here');
   return record;
 }
 

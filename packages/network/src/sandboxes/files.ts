@@ -63,27 +63,31 @@ function ownLines(record: SandboxRecord, endpoint: Endpoint): string[] {
 
 /** Legacy links of the default bridge: `IP<tab>ALIAS HOSTNAME NAME`. On other networks a link is a name in the DNS. */
 function linkLines(context: Context, record: SandboxRecord, endpoint: Endpoint): string[] {
-  if (isNamed(endpoint)) return [];
-  return (endpoint.spec.links ?? []).flatMap((link) => {
+  return context.state
+    .membersOf(endpoint.networkId)
+    .flatMap(({ sandbox, member }) => linesTo(sandbox, member.endpoint, record, endpoint));
+}
+
+/** The lines about one container, in the file of another that is linked to it. */
+function linesTo(child: SandboxRecord, at: Endpoint, parent: SandboxRecord, of: Endpoint): string[] {
+  const { id, containerName, hostname } = child.spec;
+  if (isNamed(of) || id === parent.spec.id) return [];
+  return (of.spec.links ?? []).flatMap((link) => {
     const [container = '', alias = container] = link.split(':');
-    for (const { sandbox, member } of context.state.membersOf(endpoint.networkId)) {
-      const { id, containerName, hostname } = sandbox.spec;
-      if (sandbox === record || !(containerName === container || id === container || shortId(id) === container))
-        continue;
-      const names = [...new Set([alias, hostname, containerName])].filter((name) => name !== '').join(' ');
-      return addressesOf(member.endpoint).map((address) => hostsLine(address, names));
-    }
-    return [];
+    if (containerName !== container && id !== container && shortId(id) !== container) return [];
+    const names = [...new Set([alias, hostname, containerName])].filter((name) => name !== '').join(' ');
+    return addressesOf(at).map((address) => hostsLine(address, names));
   });
 }
 
-/** Tells those who are linked to an endpoint that it is there: a container started anew has a new address. */
-export function tellLinked(context: Context, endpoint: Endpoint): void {
+/** Tells those who are linked to an endpoint that it is there, or that it was: a container started anew has a new address. */
+export function tellLinked(context: Context, child: SandboxRecord, endpoint: Endpoint, kind: 'here' | 'gone'): void {
   if (isNamed(endpoint)) return;
   for (const { sandbox, member } of context.state.membersOf(endpoint.networkId)) {
     const path = pathOf(sandbox, 'hostsPath');
-    if (path !== undefined && member.endpoint.id !== endpoint.id)
-      changeHostsFile(path, { add: linkLines(context, sandbox, member.endpoint) });
+    const lines = path === undefined ? [] : linesTo(child, endpoint, sandbox, member.endpoint);
+    if (path !== undefined && lines.length > 0)
+      changeHostsFile(path, kind === 'here' ? { add: lines } : { remove: lines });
   }
 }
 

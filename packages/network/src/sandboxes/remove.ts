@@ -4,6 +4,7 @@ import { removeNetworkNamespace } from '@boxship/linux';
 import type { Context } from '../context.ts';
 import { driverNamed } from '../drivers/lookup.ts';
 import type { SandboxRecord } from '../model.ts';
+import { tellLinked } from './files.ts';
 import { firewallPorts } from './ports.ts';
 
 /** How long the kernel gets to drop the links of a namespace nobody holds any more; it needs 20 to 65 ms. */
@@ -31,8 +32,10 @@ export async function takeBackSandbox(context: Context, record: SandboxRecord): 
   removeNetworkNamespace(record.namespacePath);
   await failPoint('stop.net-released');
   context.state.deleteSandbox(id);
-  for (const { endpoint } of record.endpoints)
+  for (const { endpoint } of record.endpoints) {
+    tellLinked(context, record, endpoint, 'gone');
     context.addresses.release(endpoint.networkId, endpoint.ipv4Address, endpoint.ipv6Address);
+  }
   context.store.deleteSandbox(id);
   await failPoint('stop.row-deleted');
   reapLinks(context, record);

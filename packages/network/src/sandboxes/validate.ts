@@ -44,12 +44,7 @@ export function validateSandbox(context: Context, spec: SandboxSpec): { endpoint
 
 /** @throws invalidArgument with Docker's texts */
 export function validateEndpoint(endpoint: EndpointSpec, network: Network): void {
-  const isUserDefined = !['bridge', 'host', 'none'].includes(network.spec.name);
-  if ((endpoint.ipv4Address ?? endpoint.ipv6Address ?? '') !== '' && !isUserDefined)
-    throw new BoxshipError('invalidArgument', 'user specified IP address is supported on user defined networks only');
-  for (const address of [endpoint.ipv4Address ?? '', endpoint.ipv6Address ?? ''])
-    if (address !== '' && isIP(address) === 0)
-      throw new BoxshipError('invalidArgument', `invalid IP address: ${address}`);
+  validateAddresses(endpoint, network);
   const name = wantedInterfaceName(endpoint) ?? 'eth0';
   interfaceSysctls(endpoint, name);
   for (const alias of endpoint.aliases ?? [])
@@ -57,6 +52,23 @@ export function validateEndpoint(endpoint: EndpointSpec, network: Network): void
   for (const link of endpoint.links ?? [])
     if (!link.split(':').every((part) => hostsName.test(part)))
       throw new BoxshipError('invalidArgument', `invalid link "${link}"`);
+}
+
+function validateAddresses(endpoint: EndpointSpec, { spec }: Network): void {
+  const addresses = [endpoint.ipv4Address ?? '', endpoint.ipv6Address ?? ''].filter((address) => address !== '');
+  if (addresses.length === 0) return;
+  const bad = (text: string) => new BoxshipError('invalidArgument', text);
+  if (['bridge', 'host', 'none'].includes(spec.name))
+    throw bad('user specified IP address is supported on user defined networks only');
+  for (const address of addresses) {
+    const family = isIP(address);
+    if (family === 0) throw bad(`invalid IP address: ${address}`);
+    const isConfigured = spec.pools.some(
+      ({ subnet, isChosen }) => isChosen !== true && subnet?.includes(':') === (family === 6),
+    );
+    if (!isConfigured)
+      throw bad('user specified IP address is supported only when connecting to networks with user configured subnets');
+  }
 }
 
 /** @throws invalidArgument with Docker's texts */

@@ -21,7 +21,7 @@ export function networkTests(suite: Suite): void {
       'com.docker.network.bridge.name': 'boxship0',
       'com.docker.network.driver.mtu': '1500',
     });
-    expect(bridge.spec.pools).toEqual([{ subnet: '172.17.0.0/16', gateway: '172.17.0.1' }]);
+    expect(bridge.spec.pools).toEqual([{ subnet: '172.17.0.0/16', gateway: '172.17.0.1', isChosen: true }]);
     expect(bridge.created).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$/);
   });
 
@@ -144,7 +144,7 @@ export function networkTests(suite: Suite): void {
       labels: { from: 'settings' },
     });
     expect(await refusal(suite.controller.removeNetwork('settings'))).toMatchObject({
-      message: 'configuration network "settings" is in use',
+      message: 'error while removing network: configuration network "settings" is in use',
     });
     await suite.controller.removeNetwork('made');
     await suite.controller.removeNetwork('settings');
@@ -215,6 +215,11 @@ export function networkTests(suite: Suite): void {
     expect(await suite.host.canPing(suite.host.namespace, 'fd34::9')).toBe(true);
     const taken = { network: 'dual', ipv6Address: 'fd34::9' };
     expect((await refusal(suite.sandbox('late', { endpoints: [taken] }))).message).toBe('Address already in use');
+    await suite.controller.createNetwork({ name: 'auto', driver: 'bridge' });
+    const unsure = { network: 'auto', ipv4Address: '172.19.0.9' };
+    expect((await refusal(suite.sandbox('unsure', { endpoints: [unsure] }))).message).toBe(
+      'user specified IP address is supported only when connecting to networks with user configured subnets',
+    );
     const off = { network: 'dual', ipv6Address: 'fd35::9' };
     expect((await refusal(suite.sandbox('off', { endpoints: [off] }))).kind).toBe('invalidArgument');
     const ports = [{ protocol: 'tcp', containerPort: 80, hostIp: '::1', hostPort: 8089 }] as const;

@@ -42,6 +42,7 @@ function spec(request: HostConfigRequest = {}, config: Parameters<typeof mergeCo
     accounts: { passwd: 'root:x:0:0::/:/\napp:x:7:7::/:/\n', group: '' },
     namespaces: { network: { path: '/run/netns/x' }, pidOf: () => 4242 },
     shmSource: undefined,
+    linkedEnvironment: [],
     seccompProfile: undefined,
   });
 }

@@ -24,6 +24,8 @@ export interface SpecContext {
   readonly files: ContainerFiles;
   readonly mounts: readonly MountRecord[];
   readonly accounts: AccountFiles;
+  /** Variables that tell of linked containers. */
+  readonly linkedEnvironment: readonly string[];
   readonly namespaces: NamespaceContext;
   readonly shmSource: string | undefined;
   /** Text of the daemon's own default profile; undefined: the built-in one. */
@@ -140,8 +142,8 @@ export function capabilitySpec(
     : { bounding: capabilities };
 }
 
-export function environmentOf(record: ContainerRecord, isTty: boolean): string[] {
-  const env = [defaultPath, `HOSTNAME=${record.config.Hostname}`, ...(isTty ? ['TERM=xterm'] : [])];
+export function environmentOf(record: ContainerRecord, isTty: boolean, linked: readonly string[]): string[] {
+  const env = [defaultPath, `HOSTNAME=${record.config.Hostname}`, ...(isTty ? ['TERM=xterm'] : []), ...linked];
   return mergeEnv(env, record.config.Env ?? []);
 }
 
@@ -170,7 +172,7 @@ function processOf(
     ...(record.config.Tty && height > 0 && width > 0 ? { consoleSize: { height, width } } : {}),
     user,
     args: initPath === undefined ? args : ['/sbin/docker-init', '--', ...args],
-    env: environmentOf(record, record.config.Tty),
+    env: environmentOf(record, record.config.Tty, context.linkedEnvironment),
     cwd: record.config.WorkingDir === '' ? '/' : record.config.WorkingDir,
     capabilities: capabilitySpec(capabilities, user.uid),
     ...rlimitsOf(hostConfig, config),

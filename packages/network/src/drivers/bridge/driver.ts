@@ -53,6 +53,9 @@ export class BridgeDriver implements Driver {
 
   validate(spec: NetworkSpec): void {
     const { gatewayMode } = parseBridgeOptions('0'.repeat(64), spec.options ?? {});
+    const families = (spec.pools ?? []).flatMap(({ subnet }) => (subnet === undefined ? [] : [subnet.includes(':')]));
+    if (new Set(families).size < families.length)
+      throw new BoxshipError('permissionDenied', `bridge driver doesn't support multiple subnets`);
     for (const family of [4, 6] as const)
       if (gatewayMode[family] === 'isolated' && spec.isInternal !== true)
         throw new BoxshipError('invalidArgument', `gateway mode 'isolated' can only be used for an internal network`);

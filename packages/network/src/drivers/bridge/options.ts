@@ -71,8 +71,15 @@ function flag(options: Readonly<Record<string, string>>, key: string, fallback: 
   if (value === undefined || value === '') return fallback;
   if (/^(1|t|true)$/i.test(value)) return true;
   if (/^(0|f|false)$/i.test(value)) return false;
-  throw new BoxshipError('invalidArgument', `invalid value for option ${key}: "${value}" is neither true nor false`);
+  throw unparsable(key, value, 'ParseBool');
 }
+
+/** Docker's text, with Go's name of the conversion that failed. */
+const unparsable = (key: string, value: string, conversion: string): BoxshipError =>
+  new BoxshipError(
+    'invalidArgument',
+    `failed to parse ${key} value: ${value} (strconv.${conversion}: parsing ${JSON.stringify(value)}: invalid syntax)`,
+  );
 
 function modeOf(options: Readonly<Record<string, string>>, key: string): GatewayMode {
   const value = options[key] || 'nat';
@@ -99,7 +106,8 @@ function mtuOf(options: Readonly<Record<string, string>>): number | undefined {
   const text = options[optionKey.mtu];
   if (text === undefined || text === '' || text === '0') return undefined;
   const mtu = Number(text);
-  if (!Number.isInteger(mtu) || mtu < 68 || mtu > 65_535)
+  if (!Number.isInteger(mtu)) throw unparsable(optionKey.mtu, text, 'Atoi');
+  if (mtu < 68 || mtu > 65_535)
     throw new BoxshipError('invalidArgument', `invalid value for option ${optionKey.mtu}: ${text}`);
   return mtu;
 }
