@@ -169,6 +169,8 @@ export interface NetworkController {
   connect(sandboxId: string, endpoint: EndpointSpec): Promise<Endpoint>;
   /** @throws notFound, permissionDenied when it is not joined (not with `force`) */
   disconnect(sandboxId: string, network: string, options?: { readonly force?: boolean }): Promise<void>;
+  /** The container is called otherwise from now on, and so are its endpoints. @throws notFound */
+  rename(sandboxId: string, containerName: string): Promise<void>;
   statistics(sandboxId: string): Promise<readonly InterfaceStatistics[]>;
   /** Removing an unknown sandbox succeeds. */
   removeSandbox(id: string): Promise<void>;

@@ -31,6 +31,7 @@ import { connect, disconnect } from './sandboxes/connect.ts';
 import { createSandbox, toSandbox } from './sandboxes/create.ts';
 import { firewallPorts } from './sandboxes/ports.ts';
 import { removeSandbox } from './sandboxes/remove.ts';
+import { renameSandbox } from './sandboxes/rename.ts';
 import { statistics } from './sandboxes/statistics.ts';
 import { State } from './state.ts';
 import { Store } from './store/store.ts';
@@ -126,6 +127,7 @@ function verbs(context: Context, resources: AsyncDisposableStack): LocalControll
     listSandboxes: async () => [...state.sandboxes.values()].filter((r) => r.state === 'ready').map(toSandbox),
     connect: (sandboxId, endpoint) => connect(context, sandboxId, endpoint),
     disconnect: (sandboxId, network, options) => disconnect(context, sandboxId, network, options?.force ?? false),
+    rename: (sandboxId, containerName) => renameSandbox(context, sandboxId, containerName),
     statistics: async (sandboxId) => statistics(context, sandboxId),
     removeSandbox: (id) => removeSandbox(context, id),
     purge: () => purge(context),

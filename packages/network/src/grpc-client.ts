@@ -86,6 +86,9 @@ export function connectController(address: string, options: ConnectOptions = {})
       const request = { sandboxId, network, force: disconnectOptions?.force ?? false };
       await single(sandboxes.disconnect.bind(sandboxes), request);
     },
+    async rename(sandboxId, containerName) {
+      await repeatable(sandboxes.rename.bind(sandboxes), { sandboxId, containerName });
+    },
     statistics: async (sandboxId) =>
       (await repeatable(sandboxes.statistics.bind(sandboxes), { id: sandboxId })).interfaces.map((entry) => ({
         interfaceName: entry.interfaceName,

@@ -78,6 +78,10 @@ export async function serveController(options: ServeOptions): Promise<AsyncDispo
       await controller.disconnect(request.sandboxId, request.network, { force: request.force });
       return empty;
     }),
+    rename: answer('Sandboxes.Rename', async (request: wire.RenameRequest) => {
+      await controller.rename(request.sandboxId, request.containerName);
+      return empty;
+    }),
     statistics: answer('Sandboxes.Statistics', async (request: wire.SandboxRef) => ({
       interfaces: (await controller.statistics(request.id)).map((entry) => ({
         interfaceName: entry.interfaceName,

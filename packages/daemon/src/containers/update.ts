@@ -83,10 +83,25 @@ export async function renameContainer(parts: Parts, container: Container, name: 
     if (!BoxshipError.is(error, 'conflict')) throw error;
     throw new BoxshipError('conflict', `Error when allocating new name: ${error.message}`, { cause: error });
   }
+  if (container.record.sandbox !== undefined) await renameInNetwork(parts, container, checked);
   parts.events.publish('container', 'rename', container.id, {
     ...eventAttributes(container.record),
     oldName: `/${old}`,
   });
+}
+
+/** The names in the DNS follow. A network that is away just now is no reason to keep the old name: it is logged. */
+async function renameInNetwork(parts: Parts, container: Container, name: string): Promise<void> {
+  const { record } = container;
+  try {
+    await parts.network?.rename(container.id, name);
+    const sandbox = await parts.network?.sandbox(container.id);
+    if (record.sandbox === undefined || sandbox === undefined) return;
+    record.sandbox = { ...record.sandbox, endpoints: sandbox.endpoints };
+    parts.containers.save(container);
+  } catch (error) {
+    parts.log.error('the network keeps the old name of a container', { container: container.id, name, error });
+  }
 }
 
 /** @throws conflict when not running */

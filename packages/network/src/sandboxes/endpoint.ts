@@ -22,9 +22,7 @@ export function planEndpoint(
 ): EndpointRecord {
   const id = randomId();
   const driver = driverNamed(context, network.spec.driver);
-  const dnsNames = [
-    ...new Set([sandbox.containerName, ...(spec.aliases ?? []), shortId(sandbox.id), sandbox.hostname]),
-  ].filter((name) => name !== '');
+  const dnsNames = dnsNamesOf(sandbox, spec);
   if (!driver.hasInterfaces)
     return { hostInterface: '', endpoint: { ...emptyEndpoint, id, ...named(network), dnsNames, spec } };
   const ipv4 = assign(context, network, 4, spec.ipv4Address);
@@ -50,6 +48,12 @@ export function planEndpoint(
     },
   };
 }
+
+/** By what names other members find an endpoint; its main name first. */
+export const dnsNamesOf = (sandbox: SandboxSpec, spec: EndpointSpec): string[] =>
+  [...new Set([sandbox.containerName, ...(spec.aliases ?? []), shortId(sandbox.id), sandbox.hostname])].filter(
+    (name) => name !== '',
+  );
 
 const emptyEndpoint = {
   interfaceName: '',

@@ -104,6 +104,19 @@ export function dnsTests(suite: Suite): void {
     expect((await dig(plain, other.spec.hostname)).status).not.toBe('NOERROR');
   });
 
+  test('a container that is renamed is found by its new name alone', async () => {
+    await network('app');
+    const web = await join_('web', 'app');
+    const db = await join_('db', 'app', ['store']);
+    await suite.controller.rename(db.id, 'database');
+    expect((await dig(web, 'database')).data).toEqual([addressOf(db)]);
+    expect((await dig(web, 'store')).data).toEqual([addressOf(db)]);
+    expect((await dig(web, '-x', addressOf(db))).data).toEqual(['database.app.']);
+    expect((await dig(web, 'db')).status).not.toBe('NOERROR');
+    const { spec, endpoints } = await suite.controller.sandbox(db.id);
+    expect([spec.containerName, endpoints[0]?.dnsNames[0]]).toEqual(['database', 'database']);
+  });
+
   test('links and extra hosts are names of one sandbox alone', async () => {
     await network('app');
     const db = await join_('db', 'app');
