@@ -1,5 +1,5 @@
 /** Wall-clock times as the Engine API writes them. */
-import { nowTimestamp, toRfc3339 } from '@boxship/api';
+import { nowTimestamp, toRfc3339, toTimestamp } from '@boxship/api';
 
 export const zeroTime = '0001-01-01T00:00:00Z';
 
@@ -11,6 +11,9 @@ export function nowNs(): bigint {
   const { seconds, nanos } = nowTimestamp();
   return seconds * 1_000_000_000n + BigInt(nanos);
 }
+
+/** RFC 3339 of nanoseconds since 1970. */
+export const formatTimeNs = (ns: bigint): string => toRfc3339(toTimestamp(ns));
 
 /** Milliseconds since 1970 of an RFC 3339 text; NaN for the zero time. */
 export const parseTimeMs = (text: string): number => (text === zeroTime ? Number.NaN : Date.parse(text));

@@ -110,48 +110,43 @@ describe.skipIf(reason !== undefined)('docker CLI', () => {
     expect(stdout).toBe('true 137\n');
   });
 
-  it('logs, follows and tails', async () => {
-    await engine.docker(
-      'run',
-      '-d',
-      '--name',
-      'logs',
-      ...none,
-      'busybox',
-      'sh',
-      '-c',
-      'echo one; echo two >&2; printf end',
-    );
-    await engine.docker('wait', 'logs');
-    expect(await engine.docker('logs', '-f', 'logs')).toEqual({ code: 0, stdout: 'one\nend', stderr: 'two\n' });
-    const { stderr, stdout } = await engine.docker('logs', '-t', '--tail', '2', 'logs');
+  it.each(['json-file', 'local'])('keeps a log with driver %s: all of it, followed, its tail', async (driver) => {
+    const { docker } = engine;
+    const name = `logs-${driver}`;
+    const script = 'echo one; echo two >&2; head -c 40000 /dev/zero | tr "\\0" x; echo; printf end';
+    await docker('run', '-d', '--name', name, ...none, '--log-driver', driver, 'busybox', 'sh', '-c', script);
+    await docker('wait', name);
+    const long = 'x'.repeat(40_000);
+    expect(await docker('logs', '-f', name)).toEqual({ code: 0, stdout: `one\n${long}\nend`, stderr: 'two\n' });
+    expect((await docker('logs', '--tail', '1', name)).stdout).toBe('end');
+    const { stderr, stdout } = await docker('logs', '-t', '--tail', '5', name);
     expect(stderr).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z two\n$/);
-    expect(stdout).toMatch(/^\S+\.\d{9}Z end$/);
+    expect(stdout).toMatch(/\n\S+\.\d{9}Z end$/);
   });
 
-  it('rotates logs and reads all of what is kept', async () => {
+  it.each(['json-file', 'local'])('rotates a log of driver %s and reads all of what is kept', async (driver) => {
     const { docker } = engine;
-    const script = 'i=0; while [ $i -lt 400 ]; do echo "line $i of a log that is rotated"; i=$((i+1)); done';
-    await docker(
-      'run',
-      '--name',
-      'rotate',
-      ...none,
-      '--log-opt',
-      'max-size=10k',
-      '--log-opt',
-      'max-file=3',
-      'busybox',
-      'sh',
-      '-c',
-      script,
-    );
-    const kept = (await docker('logs', 'rotate')).stdout.trim().split('\n');
-    expect(kept.at(-1)).toBe('line 399 of a log that is rotated');
+    const name = `rotated-${driver}`;
+    const script = 'i=0; while [ $i -lt 1000 ]; do echo "line $i of a log that is rotated"; i=$((i+1)); done';
+    // a burst goes on in one file while the one before is compressed
+    const options = ['max-size=10k', 'max-file=3', 'compress=false'].flatMap((option) => ['--log-opt', option]);
+    const limits = ['--log-driver', driver, ...options];
+    await docker('run', '--name', name, ...none, ...limits, 'busybox', 'sh', '-c', script);
+    const kept = (await docker('logs', name)).stdout.trim().split('\n');
+    expect(kept.at(-1)).toBe('line 999 of a log that is rotated');
     const first = Number(/\d+/.exec(kept[0] ?? '')?.[0]);
     expect(first).toBeGreaterThan(0);
-    expect(kept.length).toBe(400 - first);
-    expect((await docker('logs', '--tail', '150', 'rotate')).stdout.trim().split('\n').length).toBe(150);
+    expect(kept.length).toBe(1000 - first);
+    expect((await docker('logs', '--tail', '150', name)).stdout.trim().split('\n').length).toBe(150);
+  });
+
+  it('has no log to show of driver none, and marks lines with a tag', async () => {
+    const { docker } = engine;
+    await docker('run', '--name', 'unlogged', ...none, '--log-driver', 'none', 'busybox', 'echo', 'x');
+    expect((await docker('logs', 'unlogged')).stderr).toContain('configured logging driver does not support reading');
+    const tag = ['--log-opt', 'tag={{.Name}}/{{.ImageName}}'];
+    await docker('run', '--name', 'tagged', ...none, ...tag, 'busybox', 'echo', 'x');
+    expect((await docker('logs', '--details', 'tagged')).stdout).toBe('tag=tagged%2Fbusybox x\n');
   });
 
   it('binds files and shares namespaces', async () => {

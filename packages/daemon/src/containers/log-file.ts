@@ -1,20 +1,12 @@
 /**
- * Reads json-file logs: `x.log` with its rotated predecessors `x.log.1` (newest) … `x.log.N`, plain or gzip. Following goes
+ * Reads a log with its files: `x.log` with its rotated predecessors `x.log.1` (newest) … `x.log.N`, plain or gzip. Following goes
  * on through rotation, because the file is read by descriptor to its end before the next one is opened.
  */
 import { createReadStream, existsSync } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
 import { createGunzip } from 'node:zlib';
 import { sleep } from '@boxship/base';
-
-export interface LogEntry {
-  readonly log: string;
-  readonly stream: 'stdout' | 'stderr';
-  /** RFC 3339. */
-  readonly time: string;
-  readonly attrs?: Readonly<Record<string, string>>;
-}
+import type { LogCodec, LogEntry } from './log-entry.ts';
 
 const chunkBytes = 64 * 1024;
 const pollMs = 50;
@@ -31,86 +23,96 @@ export function logFiles(path: string): string[] {
   return files;
 }
 
-/** A line that is no entry (torn by a crash) is left out. */
-export function parseEntry(line: string): LogEntry | undefined {
-  try {
-    const entry = JSON.parse(line) as Partial<LogEntry>;
-    if (typeof entry.log !== 'string' || typeof entry.time !== 'string') return undefined;
-    return { ...entry, log: entry.log, time: entry.time, stream: entry.stream === 'stderr' ? 'stderr' : 'stdout' };
-  } catch {
-    return undefined;
-  }
-}
-
 /** Entries of finished files. */
-export async function* readWhole(path: string): AsyncGenerator<LogEntry> {
+export async function* readWhole(path: string, codec: LogCodec): AsyncGenerator<LogEntry> {
   const file = createReadStream(path);
-  const lines = createInterface({
-    input: path.endsWith('.gz') ? file.pipe(createGunzip()) : file,
-    crlfDelay: Infinity,
-  });
-  for await (const line of lines) {
-    const entry = parseEntry(line);
-    if (entry !== undefined) yield entry;
+  let pending: Buffer = Buffer.alloc(0);
+  for await (const chunk of path.endsWith('.gz') ? file.pipe(createGunzip()) : file) {
+    const block = Buffer.concat([pending, chunk as Buffer]);
+    const { entries, taken } = codec.decode(block);
+    yield* entries;
+    pending = block.subarray(taken);
   }
 }
 
-/** The last `count` entries that `isWanted`, oldest first, and where the live file was read to. */
+export interface Tail {
+  /** Oldest first. */
+  readonly entries: LogEntry[];
+  /** Where the live file was read to: the end of its last whole record. */
+  readonly end: number;
+}
+
+/** The last `count` entries that `isWanted`. */
 export async function readTail(
   path: string,
   count: number,
+  codec: LogCodec,
   isWanted: (entry: LogEntry) => boolean,
-): Promise<{ entries: LogEntry[]; end: number }> {
-  const entries: LogEntry[] = [];
+): Promise<Tail> {
+  let entries: LogEntry[] = [];
   let end = 0;
   for (const file of logFiles(path).reverse()) {
-    if (file.endsWith('.gz')) {
-      const all: LogEntry[] = [];
-      for await (const entry of readWhole(file)) if (isWanted(entry)) all.push(entry);
-      entries.unshift(...all.slice(-(count - entries.length)));
-    } else {
-      const size = await readBackwards(
-        file,
-        (line) => {
-          const entry = parseEntry(line);
-          if (entry !== undefined && isWanted(entry)) entries.unshift(entry);
-          return entries.length < count;
-        },
-        count - entries.length,
-      );
-      if (file === path) end = size;
-    }
-    if (entries.length >= count) break;
+    const wanted = count - entries.length;
+    const isLive = file === path;
+    if (wanted <= 0 && !isLive) break;
+    const tail =
+      codec.isLineBased && !file.endsWith('.gz')
+        ? await readBackwards(file, wanted, codec, isWanted)
+        : await readForwards(file, wanted, codec, isWanted);
+    entries = [...tail.entries, ...entries];
+    if (isLive) end = tail.end;
   }
   return { entries, end };
 }
 
-async function readBackwards(path: string, onLine: (line: string) => boolean, wanted: number): Promise<number> {
+type FileTail = (file: string, count: number, codec: LogCodec, isWanted: (entry: LogEntry) => boolean) => Promise<Tail>;
+
+/** For files that have no other way: rotated ones, which are limited in size. */
+const readForwards: FileTail = async (file, count, codec, isWanted) => {
+  const entries: LogEntry[] = [];
+  let end = 0;
+  let pending: Buffer = Buffer.alloc(0);
+  const bytes = createReadStream(file);
+  for await (const chunk of file.endsWith('.gz') ? bytes.pipe(createGunzip()) : bytes) {
+    const block = Buffer.concat([pending, chunk as Buffer]);
+    const decoded = codec.decode(block);
+    for (const entry of decoded.entries) if (isWanted(entry)) entries.push(entry);
+    if (entries.length > 2 * count) entries.splice(0, entries.length - count);
+    end += decoded.taken;
+    pending = block.subarray(decoded.taken);
+  }
+  return { entries: count <= 0 ? [] : entries.slice(-count), end };
+};
+
+/** Block by block from the end, as many as are needed. */
+const readBackwards: FileTail = async (path, count, codec, isWanted) => {
   await using file = await open(path, 'r');
-  const { size } = await file.stat();
-  if (wanted <= 0) return size;
-  let position = size;
-  let rest = Buffer.alloc(0);
-  let isFirst = true;
-  while (position > 0) {
+  let position = (await file.stat()).size;
+  let end: number | undefined;
+  let rest: Buffer = Buffer.alloc(0);
+  let entries: LogEntry[] = [];
+  while (position > 0 && (end === undefined || entries.length < count)) {
     const length = Math.min(chunkBytes, position);
     position -= length;
     const { buffer } = await file.read(Buffer.alloc(length), 0, length, position);
-    let block = Buffer.concat([buffer, rest]);
-    if (isFirst && block.at(-1) === 0x0a) block = block.subarray(0, -1);
-    isFirst = false;
-    for (let at = block.lastIndexOf(0x0a); at >= 0; at = block.lastIndexOf(0x0a)) {
-      if (!onLine(block.toString('utf8', at + 1))) return size;
-      block = block.subarray(0, at);
+    const block = Buffer.concat([buffer, rest]);
+    // what follows the last line feed is still being written
+    if (end === undefined && block.includes(0x0a)) end = position + block.lastIndexOf(0x0a) + 1;
+    // the first line may begin in the block before
+    const from = position === 0 ? 0 : block.indexOf(0x0a) + 1;
+    if (from === 0 && position > 0) {
+      rest = block;
+      continue;
     }
-    rest = block;
+    entries = [...codec.decode(block.subarray(from)).entries.filter(isWanted), ...entries];
+    rest = block.subarray(0, from);
   }
-  if (rest.length > 0) onLine(rest.toString('utf8'));
-  return size;
-}
+  return { entries: count <= 0 ? [] : entries.slice(-count), end: end ?? 0 };
+};
 
 export interface FollowOptions {
   readonly path: string;
+  readonly codec: LogCodec;
   /** Where to begin in the live file. */
   readonly from: number;
   /** False: what is there is read, then the generator ends. */
@@ -121,7 +123,7 @@ export interface FollowOptions {
 /** Entries as they are written. */
 export async function* follow(options: FollowOptions): AsyncGenerator<LogEntry> {
   let position = options.from;
-  let pending = Buffer.alloc(0);
+  let pending: Buffer = Buffer.alloc(0);
   let file: FileHandle | undefined = await openExisting(options.path);
   try {
     while (!options.signal.aborted) {
@@ -132,13 +134,10 @@ export async function* follow(options: FollowOptions): AsyncGenerator<LogEntry> 
           const { bytesRead, buffer } = await file.read(Buffer.alloc(chunkBytes), 0, chunkBytes, position);
           if (bytesRead === 0) break;
           position += bytesRead;
-          let block = Buffer.concat([pending, buffer.subarray(0, bytesRead)]);
-          for (let at = block.indexOf(0x0a); at >= 0; at = block.indexOf(0x0a)) {
-            const entry = parseEntry(block.toString('utf8', 0, at));
-            if (entry !== undefined) yield entry;
-            block = block.subarray(at + 1);
-          }
-          pending = block;
+          const block = Buffer.concat([pending, buffer.subarray(0, bytesRead)]);
+          const { entries, taken } = options.codec.decode(block);
+          yield* entries;
+          pending = block.subarray(taken);
         }
         if (await isReplaced(file, options.path)) {
           await file.close();

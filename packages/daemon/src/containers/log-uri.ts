@@ -5,31 +5,38 @@
 import { BoxshipError, parseSize } from '@boxship/base';
 import type { DaemonConfig } from '../config.ts';
 import { containerFiles } from './files.ts';
+import { logTag } from './log-tag.ts';
 import type { ContainerRecord } from './model.ts';
 
 /** @throws invalidArgument for options of the log driver that cannot be */
 export function checkLogOptions(options: Readonly<Record<string, string>>): void {
-  const { 'max-size': maxSize, 'max-file': maxFile } = options;
+  const { 'max-size': maxSize, 'max-file': maxFile, compress } = options;
   if (maxSize !== undefined && maxSize !== '-1' && parseSize(maxSize) <= 0)
     throw new BoxshipError('invalidArgument', `max-size must be a positive number: ${maxSize}`);
   if (maxFile !== undefined && !/^[1-9]\d{0,4}$/.test(maxFile))
     throw new BoxshipError('invalidArgument', `max-file must be a positive number: ${maxFile}`);
+  if (compress !== undefined && compress !== 'true' && compress !== 'false')
+    throw new BoxshipError('invalidArgument', `compress must be true or false: ${compress}`);
 }
 
 export function containerLogUri(config: DaemonConfig, record: ContainerRecord): string {
   const { Type: driver, Config: options } = record.hostConfig.LogConfig;
   const parameters = new URLSearchParams({ driver, attach: containerFiles(config, record.id).attachSocket });
-  if (driver === 'json-file') {
-    parameters.set('path', record.logPath);
-    const { 'max-size': maxSize, 'max-file': maxFile } = options;
+  if (driver !== 'none') {
+    parameters.set('path', logPath(config, record));
+    const { 'max-size': maxSize, 'max-file': maxFile, compress } = options;
     if (maxSize !== undefined && maxSize !== '-1') parameters.set('max-size', String(parseSize(maxSize)));
     if (maxFile !== undefined) parameters.set('max-file', maxFile);
-    const attributes = logAttributes(record, options);
-    if (Object.keys(attributes).length > 0) parameters.set('labels', JSON.stringify(attributes));
-  } else if (driver === 'local')
-    parameters.set('path', `${containerFiles(config, record.id).directory}/local-logs/container.log`);
+    if (compress !== undefined) parameters.set('compress', compress);
+  }
+  const attributes = driver === 'json-file' ? logAttributes(record, options) : {};
+  if (Object.keys(attributes).length > 0) parameters.set('labels', JSON.stringify(attributes));
   return `binary://${config.loggerPath}?${parameters}`;
 }
+
+/** Where the log of a driver that keeps one is. */
+export const logPath = (config: DaemonConfig, { id, logPath: jsonPath, hostConfig }: ContainerRecord): string =>
+  hostConfig.LogConfig.Type === 'local' ? `${containerFiles(config, id).directory}/local-logs/container.log` : jsonPath;
 
 export function execLogUri(config: DaemonConfig, attachSocket: string): string {
   return `binary://${config.loggerPath}?${new URLSearchParams({ driver: 'none', attach: attachSocket })}`;
@@ -48,6 +55,6 @@ function logAttributes(record: ContainerRecord, options: Readonly<Record<string,
     const value = env.get(name);
     if (value !== undefined) attributes[name] = value;
   }
-  if (options['tag'] !== undefined) attributes['tag'] = options['tag'];
+  if (options['tag'] !== undefined) attributes['tag'] = logTag(record, options['tag']);
   return attributes;
 }

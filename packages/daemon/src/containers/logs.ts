@@ -6,7 +6,10 @@ import { BoxshipError } from '@boxship/base';
 import { encodeFrame, streamTypes } from '@boxship/engine-api';
 import { parseTimeNs } from '../clock.ts';
 import type { Parts } from '../parts.ts';
-import { follow, type LogEntry, logFiles, readTail, readWhole } from './log-file.ts';
+import { codecOf } from './log-codec.ts';
+import type { LogCodec, LogEntry } from './log-entry.ts';
+import { follow, logFiles, readTail, readWhole } from './log-file.ts';
+import { logPath } from './log-uri.ts';
 import { type Container, isTaskAlive } from './model.ts';
 
 export interface LogsOptions {
@@ -25,10 +28,11 @@ export interface LogsOptions {
 }
 
 /** @throws unimplemented when the log driver cannot be read */
-export function checkReadable(container: Container): void {
-  const type = container.record.hostConfig.LogConfig.Type;
-  if (type !== 'json-file')
+export function readableLog(container: Container): LogCodec {
+  const codec = codecOf(container.record.hostConfig.LogConfig.Type);
+  if (codec === undefined)
     throw new BoxshipError('unimplemented', 'configured logging driver does not support reading');
+  return codec;
 }
 
 export async function writeLogs(
@@ -37,12 +41,11 @@ export async function writeLogs(
   target: Writable,
   options: LogsOptions,
 ): Promise<void> {
-  checkReadable(container);
   for await (const entry of entriesOf(parts, container, options)) {
     if (options.until !== undefined && parseTimeNs(entry.time) > options.until) return;
     if (entry.stream === 'stdout' ? !options.stdout : !options.stderr) continue;
     if (options.since !== undefined && parseTimeNs(entry.time) < options.since) continue;
-    const bytes = Buffer.from(decorate(entry, options));
+    const bytes = decorate(entry, options);
     const chunk = options.isFramed ? encodeFrame(streamTypes[entry.stream], bytes) : bytes;
     if (target.destroyed) return;
     if (!target.write(chunk)) await Promise.race([once(target, 'drain'), once(target, 'close')]);
@@ -50,16 +53,18 @@ export async function writeLogs(
 }
 
 async function* entriesOf(parts: Parts, container: Container, options: LogsOptions): AsyncGenerator<LogEntry> {
-  const path = container.record.logPath;
+  const codec = readableLog(container);
+  const path = logPath(parts.config, container.record);
   let from = 0;
   if (options.tail !== undefined) {
     const isWanted = (entry: LogEntry) => options.until === undefined || parseTimeNs(entry.time) <= options.until;
-    const { entries, end } = await readTail(path, options.tail, isWanted);
+    const { entries, end } = await readTail(path, options.tail, codec, isWanted);
     yield* entries;
     from = end;
-  } else for (const file of logFiles(path)) if (file !== path) yield* readWhole(file);
+  } else for (const file of logFiles(path)) if (file !== path) yield* readWhole(file, codec);
   yield* follow({
     path,
+    codec,
     from,
     // an ended container is read to the end of its file once more: its last lines were written before its exit was told
     isOpen: () => options.isFollowing === true && isTaskAlive(container),
@@ -67,10 +72,11 @@ async function* entriesOf(parts: Parts, container: Container, options: LogsOptio
   });
 }
 
-function decorate(entry: LogEntry, options: LogsOptions): string {
+function decorate(entry: LogEntry, options: LogsOptions): Buffer {
   const time = options.hasTimestamps === true ? `${fixedTime(entry.time)} ` : '';
   const details = options.hasDetails === true ? `${formatDetails(entry.attrs ?? {})} ` : '';
-  return `${time}${details}${entry.log}`;
+  const prefix = time + details;
+  return prefix === '' ? entry.line : Buffer.concat([Buffer.from(prefix), entry.line]);
 }
 
 /** RFC 3339 with all nine digits. */

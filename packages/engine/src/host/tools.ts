@@ -51,6 +51,8 @@ export const testTools: readonly HostTool[] = [
   ['/vmlinuz', 'linux-image-cloud-amd64'],
   ['dig', 'bind9-dnsutils'],
   ['dnsmasq', 'dnsmasq-base'],
+  ['/usr/lib/python3/dist-packages/docker/__init__.py', 'python3-docker'],
+  ['docker-compose', 'docker-compose'],
   ['strace', 'strace'],
 ].map(([name = '', packageName = '']) => ({ name, reason: 'is used by the tests', packages: all(packageName) }));
 

@@ -2,6 +2,7 @@
 import type { Parts } from '../../parts.ts';
 import type { Router } from '../server.ts';
 import { archiveRoutes } from './archive.ts';
+import { buildRoutes } from './build.ts';
 import { containerStreamRoutes } from './container-streams.ts';
 import { containerRoutes } from './containers.ts';
 import { execRoutes } from './exec.ts';
@@ -20,5 +21,6 @@ export function addRoutes(router: Router, parts: Parts): void {
   imageRoutes(router, parts);
   networkRoutes(router, parts);
   volumeRoutes(router, parts);
+  buildRoutes(router);
   swarmRoutes(router);
 }

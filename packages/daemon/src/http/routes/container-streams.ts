@@ -5,7 +5,7 @@ import { BoxshipError, sleep } from '@boxship/base';
 import { apiAtLeast, type ContainerStats } from '@boxship/engine-api';
 import { attach, checkAttachable } from '../../containers/attach.ts';
 import { parseDetachKeys } from '../../containers/detach-keys.ts';
-import { checkReadable, writeLogs } from '../../containers/logs.ts';
+import { readableLog, writeLogs } from '../../containers/logs.ts';
 import { sampleStats } from '../../containers/stats.ts';
 import { parseWaitCondition, waitContainer } from '../../containers/wait.ts';
 import type { Parts } from '../../parts.ts';
@@ -49,7 +49,7 @@ export function containerStreamRoutes(router: Router, parts: Parts): void {
     const [stdout, stderr] = [exchange.flag('stdout'), exchange.flag('stderr')];
     if (!stdout && !stderr)
       throw new BoxshipError('invalidArgument', 'Bad parameters: you must choose at least one stream');
-    checkReadable(container);
+    readableLog(container);
     const tail = exchange.text('tail');
     const options = {
       stdout,

@@ -20,5 +20,4 @@ export function swarmRoutes(router: Router): void {
     const name = exchange.param('*').replace(/\/json$/, '');
     throw new BoxshipError('notFound', `plugin "${name}" not found`);
   });
-  router.on('POST', '/build/prune', (exchange) => exchange.json({ CachesDeleted: null, SpaceReclaimed: 0 }));
 }
