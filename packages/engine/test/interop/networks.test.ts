@@ -26,7 +26,7 @@ describe('docker network create', () => {
       'run',
       '-d',
       '--name',
-      'a',
+      'first',
       '--network',
       'lan',
       '--ip',
