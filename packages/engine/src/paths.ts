@@ -53,6 +53,7 @@ const programs = {
   boxshipd: ['daemon', 'boxshipd.cjs'],
   'boxship-containerd': ['containerd', 'containerd.cjs'],
   'boxship-networkd': ['network', 'networkd.cjs'],
+  'boxship-cni': ['network', 'cni.cjs'],
   'boxship-logger': ['shim', 'logger.cjs'],
   'containerd-shim-boxship-v2': ['shim', 'shim.cjs'],
   'boxship-engine': ['engine', 'engine.cjs'],

@@ -125,6 +125,8 @@ export interface SandboxSpec {
   readonly ports?: readonly PortRequest[];
   /** Share the namespace of the controller (`--network host`). */
   readonly useHostNamespace?: boolean;
+  /** Path of a namespace that another program has made and owns: interfaces are put into it, and taken out at the end. */
+  readonly joinNamespace?: string;
 }
 
 export interface Sandbox {

@@ -142,6 +142,7 @@ export function sandboxSpecToWire(spec: SandboxSpec): wire.SandboxSpec {
     endpoints: spec.endpoints.map(endpointSpecToWire),
     ports: (spec.ports ?? []).map((port) => ({ ...port, hostPortEnd: port.hostPortEnd ?? 0 })),
     useHostNamespace: spec.useHostNamespace ?? false,
+    joinNamespace: spec.joinNamespace ?? '',
   };
 }
 
@@ -157,6 +158,7 @@ export function sandboxSpecFromWire(spec: wire.SandboxSpec): SandboxSpec {
     endpoints: spec.endpoints.map(endpointSpecFromWire),
     ...(spec.ports.length > 0 ? { ports: spec.ports.map(portRequestFromWire) } : {}),
     ...(spec.useHostNamespace ? { useHostNamespace: true } : {}),
+    ...(spec.joinNamespace === '' ? {} : { joinNamespace: spec.joinNamespace }),
   };
 }
 

@@ -125,8 +125,10 @@ async function removeOrphans(parts: Parts): Promise<void> {
         parts.log.info('orphaned snapshot removed', { snapshot: name });
         await parts.containerd.snapshots.remove({ snapshotter, key: name });
       }
-  for (const { id } of (await parts.network?.listSandboxes()) ?? [])
-    if (parts.containers.byId(id)?.record.sandbox === undefined) await parts.network?.removeSandbox(id);
+  // those in namespaces of other programs are not ours to judge
+  for (const { id, spec } of (await parts.network?.listSandboxes()) ?? [])
+    if (spec.joinNamespace === undefined && parts.containers.byId(id)?.record.sandbox === undefined)
+      await parts.network?.removeSandbox(id);
 }
 
 /** After the API serves: containers that start with the daemon. */

@@ -14,7 +14,7 @@ import { planEndpoint } from './endpoint.ts';
 import { tellLinked, writeFiles } from './files.ts';
 import { gatewaysOf } from './gateway.ts';
 import { joinNetwork, keepJoined } from './join.ts';
-import { makeNamespace, shareNamespace } from './namespace.ts';
+import { adoptNamespace, makeNamespace, type OpenSandbox, shareNamespace } from './namespace.ts';
 import { directListeners, firewallPorts, holdPorts } from './ports.ts';
 import { takeBackSandbox } from './remove.ts';
 import { validateSandbox } from './validate.ts';
@@ -70,8 +70,7 @@ function plan(context: Context, spec: SandboxSpec, joined: Joined): SandboxRecor
 
 /** Namespace, interfaces, routes, files: a few milliseconds, unless a foreign driver takes its time. */
 async function build(context: Context, planned: SandboxRecord, joined: Joined): Promise<SandboxRecord> {
-  const isHost = planned.spec.useHostNamespace === true || joined.some(({ network }) => network.spec.driver === 'host');
-  using access = isHost ? shareNamespace(planned.namespacePath) : makeNamespace(planned.namespacePath);
+  using access = enter(planned, joined);
   const endpoints: EndpointRecord[] = [];
   for (const [index, { network }] of joined.entries()) {
     const endpoint = planned.endpoints[index];
@@ -83,6 +82,12 @@ async function build(context: Context, planned: SandboxRecord, joined: Joined): 
   writeFiles(context, record);
   for (const { endpoint } of record.endpoints) tellLinked(context, record, endpoint, 'here');
   return record;
+}
+
+function enter({ spec, namespacePath }: SandboxRecord, joined: Joined): OpenSandbox {
+  if (spec.joinNamespace !== undefined) return adoptNamespace(namespacePath, spec.joinNamespace);
+  const isHost = spec.useHostNamespace === true || joined.some(({ network }) => network.spec.driver === 'host');
+  return isHost ? shareNamespace(namespacePath) : makeNamespace(namespacePath);
 }
 
 async function publish(context: Context, record: SandboxRecord): Promise<void> {

@@ -1,7 +1,9 @@
 /** The namespace of a sandbox: made once, found again by its name, worked in through one netlink socket that belongs to it. */
+import { BoxshipError } from '@boxship/base';
 import {
   changeLink,
   createNetworkNamespace,
+  isNamespaceFile,
   NetlinkSocket,
   nameNetworkNamespace,
   netlinkProtocol,
@@ -31,6 +33,17 @@ export function shareNamespace(path: string): OpenSandbox {
   removeNetworkNamespace(path);
   nameNetworkNamespace(path);
   return accessBy(path, NetlinkSocket.open(netlinkProtocol.route));
+}
+
+/** The namespace of another program under a name of the sandbox's own. @throws notFound when there is none at the path */
+export function adoptNamespace(path: string, source: string): OpenSandbox {
+  if (!isNamespaceFile(source)) throw new BoxshipError('notFound', `${source} is no network namespace`);
+  removeNetworkNamespace(path);
+  nameNetworkNamespace(path, source);
+  const access = openNamespace(path);
+  // names are served on it
+  access.route.execute(changeLink(loopbackIndex, { isUp: true }));
+  return access;
 }
 
 /** Opens the namespace of a sandbox that lives. */

@@ -47,7 +47,8 @@ async function leaveBeforehand(context: Context, record: SandboxRecord): Promise
     const network = context.state.networks.get(member.endpoint.networkId)?.network;
     if (network === undefined) continue;
     const driver = driverNamed(context, network.spec.driver);
-    if (driver.hasHostEnds || !driver.hasInterfaces) continue;
+    // a namespace of another program does not end with the sandbox
+    if (!driver.hasInterfaces || (driver.hasHostEnds && record.spec.joinNamespace === undefined)) continue;
     try {
       await driver.leave(network, member, record);
     } catch (error) {
