@@ -35,6 +35,9 @@ export function socketDirectory(environment: NodeJS.ProcessEnv = process.env): s
   return chosen === '' ? '/run/boxship/s' : chosen;
 }
 
+/** Exists beside a socket at which gRPC is spoken; whoever finds the shim running must know. */
+export const grpcMark = (path: string): string => `${path}.grpc`;
+
 /** The path is a hash, as containerd's shims have it: names of any length fit into a socket address. */
 export function socketPath(directory: string, containerdAddress: string, namespace: string, groupId: string): string {
   const name = createHash('sha256')

@@ -1,5 +1,4 @@
 /** The flag `-info`: what this shim and its runtime are, as `containerd.types.RuntimeInfo` on standard output. */
-import { readFileSync } from 'node:fs';
 import { Any, decodeAny, type runcOptions, runtimeInfo } from '@boxship/api';
 import { Runc } from '@boxship/runc-wrapper';
 
@@ -29,12 +28,4 @@ export async function describeRuntime(input: Uint8Array): Promise<Uint8Array> {
           }),
     annotations: { 'containerd.io/runtime-allow-mounts': '', 'boxship.io/oci-runtime-version': version?.version ?? '' },
   }).finish();
-}
-
-export function readStdin(): Uint8Array {
-  try {
-    return readFileSync(0);
-  } catch {
-    return new Uint8Array(0); // closed
-  }
 }

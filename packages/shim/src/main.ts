@@ -10,7 +10,8 @@ async function main(): Promise<void> {
   switch (args.action) {
     case 'start': {
       const { start } = await import('./start-action.ts');
-      finish(await start(args));
+      const { readInput } = await import('./bootstrap.ts');
+      finish(await start(args, readInput()));
       return;
     }
     case 'delete': {
@@ -19,8 +20,9 @@ async function main(): Promise<void> {
       return;
     }
     case 'info': {
-      const { describeRuntime, readStdin } = await import('./info-action.ts');
-      finish(await describeRuntime(readStdin()));
+      const { describeRuntime } = await import('./info-action.ts');
+      const { readInput } = await import('./bootstrap.ts');
+      finish(await describeRuntime(readInput()));
       return;
     }
     case 'version': {

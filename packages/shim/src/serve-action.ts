@@ -2,10 +2,11 @@
  * The process that stays: takes over what a predecessor left, then serves the Task service for its group until Shutdown or
  * SIGTERM. Says `ready`, `busy` or an error on descriptor 3 and closes it.
  */
-import { closeSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { shimTask } from '@boxship/api';
-import { installShutdown, messageOf, recordSpans } from '@boxship/base';
+import { type BoxshipError, installShutdown, type Logger, messageOf, recordSpans } from '@boxship/base';
 import {
   becomeSubreaper,
   markInheritedCloseOnExec,
@@ -14,8 +15,10 @@ import {
   tryLockFile,
 } from '@boxship/linux';
 import { TtrpcServer } from '@boxship/ttrpc';
-import { identifyGroup, socketDirectory, socketPath } from './address.ts';
+import { grpcMark, identifyGroup, socketDirectory, socketPath } from './address.ts';
 import type { ShimArguments } from './arguments.ts';
+import { type Protocol, wantedProtocol } from './bootstrap.ts';
+import type { GrpcServer } from './grpc-server.ts';
 import { TtrpcPublisher } from './publisher.ts';
 import { openShimLog } from './shim-log.ts';
 import { adoptContainers } from './task/adopt.ts';
@@ -64,11 +67,8 @@ async function run(args: ShimArguments): Promise<void> {
     keeperDirectory: isWarm ? directory : undefined,
   });
   const orphans = reapOrphans(group);
-  const server = new TtrpcServer({
-    component: 'shim',
-    authorize: (socket) => isSameUser((socket as unknown as { _handle: { fd: number } })._handle.fd),
-    onError: (method, error) => log.debug('call failed', { method, error }),
-  });
+  const protocol = wantedProtocol();
+  const server = await makeServer(protocol, log);
   let isEnding = false;
   const end = async () => {
     if (isEnding) return;
@@ -79,7 +79,7 @@ async function run(args: ShimArguments): Promise<void> {
     await publisher.flush(FLUSH_MS);
     await server[Symbol.asyncDispose]();
     orphans[Symbol.dispose]();
-    rmSync(`${path}.lock`, { force: true });
+    for (const file of [`${path}.lock`, grpcMark(path)]) rmSync(file, { force: true });
     lock[Symbol.dispose]();
   };
   installShutdown({ log, budgetMs: 2 * FLUSH_MS, stop: end });
@@ -94,12 +94,24 @@ async function run(args: ShimArguments): Promise<void> {
   server.register(shimTask.TaskService, handlers);
   server.register(shimTask.TaskService, handlers, v3Name);
   await adoptContainers(group, dirname(directory));
-  rmSync(path, { force: true }); // of a dead predecessor: the lock is ours
+  for (const file of [path, grpcMark(path)]) rmSync(file, { force: true }); // of a dead predecessor: the lock is ours
+  if (protocol === 'grpc') writeFileSync(grpcMark(path), '');
   const mask = process.umask(0o177);
   await server.listen({ path });
   process.umask(mask);
   log.info('serving', { pid: process.pid, group: groupId, adopted: group.containers.size });
   say('ready');
+}
+
+async function makeServer(protocol: Protocol, log: Logger): Promise<TtrpcServer | GrpcServer> {
+  const options = {
+    authorize: (socket: Socket) => isSameUser((socket as unknown as { _handle: { fd: number } })._handle.fd),
+    onError: (method: string, error: BoxshipError) => log.debug('call failed', { method, error }),
+  };
+  if (protocol === 'ttrpc') return new TtrpcServer({ component: 'shim', ...options });
+  // HTTP/2 is loaded by the few that need it
+  const { GrpcServer } = await import('./grpc-server.ts');
+  return new GrpcServer(options);
 }
 
 function isSameUser(fd: number): boolean {

@@ -3,31 +3,45 @@
  * carry anything else, and the shim that stays must hold neither: containerd reads both until their end.
  */
 import { spawn } from 'node:child_process';
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { bootstrap } from '@boxship/api';
 import { BoxshipError, poll, withDeadline } from '@boxship/base';
-import { identifyGroup, socketDirectory, socketPath } from './address.ts';
+import { grpcMark, identifyGroup, socketDirectory, socketPath } from './address.ts';
 import type { ShimArguments } from './arguments.ts';
+import { encodeAnswer, readParams, wantedProtocol } from './bootstrap.ts';
 
 const SERVE_MS = 20_000;
 const CONNECT_MS = 2000;
 
-export async function start(args: ShimArguments): Promise<string> {
+/** @param input standard input */
+export async function start(args: ShimArguments, input: Uint8Array): Promise<string | Uint8Array> {
   const directory = process.cwd();
   const { groupId } = identifyGroup(directory, args.id);
-  mkdirSync(socketDirectory(), { recursive: true, mode: 0o700 });
-  const path = socketPath(socketDirectory(), args.address, args.namespace, groupId);
-  if (!(await answers(path))) await serveInBackground(args, path);
+  const params = readParams(args.id, input);
+  const environment = environmentOf(params);
+  wantedProtocol(environment); // a word that is none is refused before anything is started
+  const sockets = socketDirectory(environment);
+  mkdirSync(sockets, { recursive: true, mode: 0o700 });
+  const path = socketPath(sockets, args.address, args.namespace, groupId);
+  const isDebug = args.isDebug || (params !== undefined && params.logLevel <= bootstrap.LogLevel.DEBUG);
+  if (!(await answers(path))) await serveInBackground({ ...args, isDebug }, path, environment);
   const address = `unix://${path}`;
   writeAddress(directory, address);
-  return bootstrapAnswer(address);
+  const protocol = existsSync(grpcMark(path)) ? 'grpc' : 'ttrpc';
+  return encodeAnswer({ address, protocol, params, environment });
 }
 
-/** Plain for containerd 1.6; JSON for those that say they understand it. */
-function bootstrapAnswer(address: string): string {
-  const maxVersion = Number(process.env['MAX_SHIM_VERSION'] ?? 0);
-  return maxVersion >= 2 ? JSON.stringify({ version: Math.min(maxVersion, 3), address, protocol: 'ttrpc' }) : address;
+/** What newer containerds say on standard input, older ones said in the environment. */
+function environmentOf(params: bootstrap.BootstrapParams | undefined): NodeJS.ProcessEnv {
+  if (params === undefined) return process.env;
+  const { containerdTtrpcAddress, socketDir } = params;
+  return {
+    ...process.env,
+    ...(containerdTtrpcAddress !== '' && { TTRPC_ADDRESS: containerdTtrpcAddress }),
+    ...(socketDir !== '' && { BOXSHIP_SHIM_SOCKET_DIR: process.env['BOXSHIP_SHIM_SOCKET_DIR'] ?? socketDir }),
+  };
 }
 
 async function answers(path: string): Promise<boolean> {
@@ -40,7 +54,7 @@ async function answers(path: string): Promise<boolean> {
   });
 }
 
-async function serveInBackground(args: ShimArguments, path: string): Promise<void> {
+async function serveInBackground(args: ShimArguments, path: string, environment: NodeJS.ProcessEnv): Promise<void> {
   const flags = ['-namespace', args.namespace, '-id', args.id, '-address', args.address];
   if (args.isDebug) flags.push('-debug');
   const script = process.argv[1] ?? '';
@@ -48,7 +62,7 @@ async function serveInBackground(args: ShimArguments, path: string): Promise<voi
     stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
     detached: true,
     // one pool thread waits in epoll; the others are for file system work
-    env: { ...process.env, UV_THREADPOOL_SIZE: '6' },
+    env: { ...environment, UV_THREADPOOL_SIZE: '6' },
   });
   const said = await withDeadline(
     { component: 'shim', operation: 'start of the serving process', id: args.id, timeoutMs: SERVE_MS },

@@ -1,6 +1,6 @@
 /**
- * Interop with the distribution's containerd, in a network namespace and directories of its own: our shim under it, and our
- * logger under its shim.
+ * Our shim under the distribution's containerd, in a network namespace and directories of its own, and our logger under its
+ * shim. What both shims must have in common is in engine/test/interop/shims.test.ts.
  */
 import { type ChildProcess, execFile, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -101,18 +101,6 @@ describe.skipIf(missing.length > 0)(
       return pid;
     };
 
-    it('output, exit codes and error texts reach ctr', async () => {
-      expect(await run('a', ['sh', '-c', 'echo hi; exit 7'], ['--rm'])).toMatchObject({ code: 7, stdout: 'hi\n' });
-      for (const code of [0, 1, 42])
-        expect((await run(`r${code}`, ['sh', '-c', `exit ${code}`], ['--rm'])).code).toBe(code);
-      const bad = await run('bad', ['/nope'], ['--rm']);
-      expect(bad.stderr).toMatch(
-        /^ctr: failed to create shim task: OCI runtime create failed: runc create failed: .*"\/nope".*no such file or directory: unknown/,
-      );
-      await ctr(['c', 'rm', 'bad']);
-      expect(lines(['t', 'ls', '-q'])).toEqual([]);
-    });
-
     it('a detached life: exec, ps, metrics, pause, kill, rm; the shim ends with it', async () => {
       expect((await run('d', ['sleep', '1000'], ['-d'])).code).toBe(0);
       expect(status('d')).toBe('RUNNING');
@@ -135,21 +123,6 @@ describe.skipIf(missing.length > 0)(
       expect(existsSync(join(root, 'state/io.containerd.runtime.v2.task/default/d'))).toBe(false);
     });
 
-    it('a terminal behaves as under the shim of containerd', async () => {
-      const out = spawnSync(
-        'script',
-        [
-          '-qec',
-          `ctr --address ${address} run --rm -t --env PATH=/bin --runtime ${shim} --rootfs ${rootfs} tty sh -c 'tty; sleep 0.3; exit 4'`,
-          '/dev/null',
-        ],
-        { timeout: 20_000 },
-      );
-      // `script` may echo the end of its own input in front
-      expect(out.stdout.toString().replace('^@', '')).toBe('/dev/pts/0\r\r\n'); // as under containerd's own shim: ctr leaves its terminal's output processing on
-      expect(out.status).toBe(4);
-    });
-
     it('a group shares one shim, which ends with the last of it', async () => {
       const flags = ['-d', '--annotation', 'io.containerd.runc.v2.group=grp'];
       await run('g1', ['sleep', '1000'], flags);
@@ -160,25 +133,6 @@ describe.skipIf(missing.length > 0)(
       expect((await ctr(['t', 'exec', '--exec-id', 'x', 'g2', '/bin/echo', 'still'])).stdout).toBe('still\n');
       await remove('g2');
       await until(() => [undefined, 'Z'].includes(processStat(pid)?.state));
-    });
-
-    it('a restart of containerd: the living are found again, the exit of the dead is told', async () => {
-      await run('live', ['sleep', '1000'], ['-d']);
-      await run('dead', ['sleep', '1000'], ['-d']);
-      const pid = Number(
-        lines(['t', 'ls'])
-          .find((l) => l.startsWith('dead '))
-          ?.split(/\s+/)[1],
-      );
-      await stopContainerd();
-      process.kill(pid, 'SIGKILL');
-      await startContainerd();
-      expect(status('live')).toBe('RUNNING');
-      await until(() => status('dead') === 'STOPPED');
-      expect((await ctr(['t', 'rm', 'dead'])).stderr).toContain('exit code 137');
-      await ctr(['c', 'rm', 'dead']);
-      expect((await ctr(['t', 'exec', '--exec-id', 'x', 'live', '/bin/echo', 'there'])).stdout).toBe('there\n');
-      await remove('live');
     });
 
     it("when the shim is killed containerd's clean-up finds nothing left of the container", async () => {

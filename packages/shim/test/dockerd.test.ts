@@ -46,6 +46,8 @@ describe.skipIf(missing.length > 0)(
         join(root, 'daemon.json'),
         '--bridge',
         'none',
+        '--add-runtime',
+        `named=${join(root, 'bin', 'containerd-shim-runc-v2')}`,
         '--iptables=false',
         '--ip-masq=false',
         '-s',
@@ -84,6 +86,14 @@ describe.skipIf(missing.length > 0)(
       expect(bad.err).toContain(
         'OCI runtime create failed: runc create failed: unable to start container process: exec: "/nope"',
       );
+    });
+
+    it('takes no shim by name or path: what --add-runtime names is run as an OCI runtime', () => {
+      const byName = run(['--rm', '--runtime', 'io.containerd.boxship.v2', 'bb', 'true']);
+      expect(byName).toMatchObject({ code: 125, err: expect.stringContaining('Unknown runtime specified') as string });
+      const byPath = run(['--rm', '--runtime', 'named', 'bb', 'true']);
+      expect(byPath.code).toBe(125);
+      expect(byPath.err).toContain('OCI runtime create failed');
     });
 
     it('exec, pause, top, stats, stop; a kill for want of memory', () => {

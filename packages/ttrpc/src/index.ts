@@ -3,6 +3,7 @@ export type { Metadata } from './envelope.ts';
 export { encodeFrame, type Frame, FrameDecoder, frameTypes, HEADER_BYTES, MAX_BODY_BYTES } from './frame.ts';
 export { TtrpcServer, type TtrpcServerOptions } from './server.ts';
 export type {
+  AnyMethod,
   CallContext,
   CallOptions,
   MethodDefinition,
@@ -10,3 +11,4 @@ export type {
   ServiceDefinition,
   ServiceHandlers,
 } from './service.ts';
+export { splitPath } from './service.ts';

@@ -25,8 +25,8 @@ export interface Peer {
   readonly socket: string;
 }
 
-/** Debian's containerd. */
-export async function startContainerd(host: SandboxHost): Promise<Peer> {
+/** Writes the configuration of a containerd with roots of its own. */
+export function containerdConfig(host: SandboxHost): { readonly config: string; readonly socket: string } {
   const directory = host.path('peer-containerd');
   mkdirSync(directory, { recursive: true });
   const socket = `${directory}/containerd.sock`;
@@ -34,7 +34,13 @@ export async function startContainerd(host: SandboxHost): Promise<Peer> {
     `${directory}/config.toml`,
     `version = 2\nroot = "${directory}/root"\nstate = "${directory}/state"\ndisabled_plugins = ["io.containerd.grpc.v1.cri"]\n[grpc]\n address = "${socket}"\n[plugins."io.containerd.internal.v1.opt"]\n path = "${directory}/opt"\n`,
   );
-  host.start('peer-containerd', 'containerd', ['-c', `${directory}/config.toml`]);
+  return { config: `${directory}/config.toml`, socket };
+}
+
+/** Debian's containerd. */
+export async function startContainerd(host: SandboxHost): Promise<Peer> {
+  const { config, socket } = containerdConfig(host);
+  host.start('peer-containerd', 'containerd', ['-c', config]);
   await host.listening(socket);
   return { socket };
 }

@@ -32,9 +32,16 @@ export const edges: Readonly<Record<ProcessState, readonly ProcessState[]>> = {
 export function checkAllowed(verb: Verb, state: ProcessState): void {
   if (allowed[verb].includes(state)) return;
   if (verb === 'kill') throw new BoxshipError('notFound', 'process already finished');
-  const subject = verb === 'exec' ? 'in a' : 'a';
-  const noun = verb === 'exec' ? 'state' : verb === 'start' || verb === 'delete' ? 'process' : 'container';
-  throw new BoxshipError('unknown', `cannot ${verb} ${subject} ${state} ${noun}`);
+  throw new BoxshipError('unknown', refusal(verb, state));
+}
+
+/** In containerd's words, each of which has its own. */
+function refusal(verb: Verb, state: ProcessState): string {
+  if (verb === 'exec') return `cannot exec in a ${state} state`;
+  if (verb === 'checkpoint' && state === 'created') return 'cannot checkpoint a task in created state';
+  if (state === 'created') return `cannot ${verb} task in created state`;
+  const isOfProcess = verb === 'start' || verb === 'delete' || state === 'running' || state === 'deleted';
+  return `cannot ${verb} a ${state} ${isOfProcess ? 'process' : 'container'}`;
 }
 
 /** @throws internal when the change is not one of {@link edges} */
