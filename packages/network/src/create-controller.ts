@@ -10,6 +10,7 @@ import { DnsService } from './dns/service.ts';
 import { BridgeDriver } from './drivers/bridge/driver.ts';
 import { ownershipOf } from './drivers/bridge/ownership.ts';
 import { ChildDriver } from './drivers/child/driver.ts';
+import { CniDriver } from './drivers/cni/driver.ts';
 import { driverNamed } from './drivers/lookup.ts';
 import { plainDriver } from './drivers/plain.ts';
 import type { FirewallState } from './firewall/firewall.ts';
@@ -95,10 +96,14 @@ export async function createController(options: ControllerOptions): Promise<Loca
     hostGateway: () => options.hostGateway ?? hostGateway(state),
     forwardIPv6: () => (options.isForwarding === false ? undefined : enableIPv6Forwarding(route)),
     drivers: new Map(
-      [bridge, child('macvlan'), child('ipvlan'), plainDriver('host'), plainDriver('null')].map((driver) => [
-        driver.name,
-        driver,
-      ]),
+      [
+        bridge,
+        child('macvlan'),
+        child('ipvlan'),
+        new CniDriver(options.runDir),
+        plainDriver('host'),
+        plainDriver('null'),
+      ].map((driver) => [driver.name, driver]),
     ),
     pools: options.defaultAddressPools === undefined ? undefined : checkPools(options.defaultAddressPools),
     namespaceNames: new NamespaceNames({ state, log }),

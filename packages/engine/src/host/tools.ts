@@ -44,6 +44,7 @@ export const testTools: readonly HostTool[] = [
   ['conntrack', 'conntrack'],
   ['ping', 'iputils-ping'],
   ['ps', 'procps'],
+  ['/usr/lib/cni/bridge', 'containernetworking-plugins'],
   ['crun', 'crun'],
   ['criu', 'criu'],
   // a virtual machine with cgroup version 2: packages/tooling/vm

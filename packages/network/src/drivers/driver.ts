@@ -23,6 +23,8 @@ export interface Driver {
   readonly hasInterfaces: boolean;
   /** Interfaces have an end in the host, by which they are found again, and vanish with the namespace of their sandbox. */
   readonly hasHostEnds: boolean;
+  /** Addresses are the driver's affair: its networks have no pools, `join` fills them in. */
+  readonly assignsAddresses: boolean;
   /** @throws invalidArgument for options the driver cannot honour */
   validate(spec: NetworkSpec): void;
   /** The options as inspection shows them, with everything chosen by the driver filled in. */

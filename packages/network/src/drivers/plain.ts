@@ -6,6 +6,7 @@ export function plainDriver(name: 'host' | 'null'): Driver {
     name,
     hasInterfaces: false,
     hasHostEnds: false,
+    assignsAddresses: false,
     validate() {},
     fillOptions: (_id, options) => ({ ...options }),
     assert() {},

@@ -41,7 +41,7 @@ export async function makeNetwork(context: Context, asked: NetworkSpec): Promise
     spec: {
       ...withDefaults(spec),
       options: driver.fillOptions(id, spec.options ?? {}),
-      pools: hasKernelSide ? resolvePools(context, spec) : [...(spec.pools ?? [])],
+      pools: hasKernelSide && !driver.assignsAddresses ? resolvePools(context, spec) : [...(spec.pools ?? [])],
     },
   };
   checkDevice(context, network);

@@ -39,6 +39,7 @@ export class BridgeDriver implements Driver {
   readonly name = 'bridge';
   readonly hasInterfaces = true;
   readonly hasHostEnds = true;
+  readonly assignsAddresses = false;
   readonly #route: NetlinkSocket;
   readonly #ownership: Ownership;
   readonly #mtu: number;

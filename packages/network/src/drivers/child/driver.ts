@@ -28,6 +28,7 @@ export class ChildDriver implements Driver {
   readonly name: ChildDriverName;
   readonly hasInterfaces = true;
   readonly hasHostEnds = false;
+  readonly assignsAddresses = false;
   readonly #options: ChildDriverOptions;
   #isSupported = false;
 

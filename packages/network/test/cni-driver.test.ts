@@ -1,0 +1,121 @@
+/** Networks of the driver `cni`: Debian's plugins under our controller, and our own plugin under another of ours. */
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { randomId } from '@boxship/base';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Sandbox } from '../src/index.ts';
+import { TestNetworkd } from '../src/testsuite/networkd.ts';
+import { addressOf, refusal } from '../src/testsuite/suite.ts';
+import { neighbourAddress, TestHost } from '../src/testsuite/test-host.ts';
+
+const debian = '/usr/lib/cni';
+let host: TestHost;
+let networkd: TestNetworkd;
+beforeEach(() => {
+  host = new TestHost();
+  networkd = new TestNetworkd(host, 'one');
+  networkd.start();
+});
+afterEach(async () => {
+  networkd[Symbol.dispose]();
+  await host[Symbol.asyncDispose]();
+});
+
+function configuration(plugins: readonly object[]): string {
+  const path = join(host.directory, 'net.conflist');
+  writeFileSync(path, JSON.stringify({ cniVersion: '1.0.0', name: 'pods', plugins }));
+  return path;
+}
+
+const bridge = () => ({
+  type: 'bridge',
+  bridge: 'cni7',
+  isGateway: true,
+  ipMasq: true,
+  ipam: {
+    type: 'host-local',
+    dataDir: join(host.directory, 'host-local'),
+    ranges: [[{ subnet: '10.81.0.0/24' }]],
+    routes: [{ dst: '0.0.0.0/0' }],
+  },
+});
+const create = (plugins: readonly object[]) =>
+  networkd.controller.createNetwork({
+    name: 'pods',
+    driver: 'cni',
+    options: { 'cni.conf': configuration(plugins), 'cni.path': debian },
+  });
+const sandbox = (name: string, network = 'pods'): Promise<Sandbox> =>
+  networkd.controller.createSandbox({
+    id: randomId(),
+    containerName: name,
+    hostname: name,
+    domainname: '',
+    endpoints: [{ network }],
+  });
+
+describe.skipIf(!existsSync(`${debian}/bridge`))("Debian's plugins", () => {
+  test('bridge and tuning in a chain: addresses by host-local, names by us; nothing is left', async () => {
+    const network = await create([bridge(), { type: 'tuning', sysctl: { 'net.ipv4.conf.eth0.log_martians': '1' } }]);
+    expect(network.spec.pools).toEqual([]);
+    const [a, b] = [await sandbox('a'), await sandbox('b')];
+    expect([addressOf(a), addressOf(b)]).toEqual(['10.81.0.2', '10.81.0.3']);
+    expect(a.endpoints[0]).toMatchObject({ ipv4PrefixLength: 24, ipv4Gateway: '10.81.0.1', interfaceName: 'eth0' });
+    expect(await host.canPing(a.namespacePath, neighbourAddress)).toBe(true);
+    expect(await host.run(a.namespacePath, 'cat', '/proc/sys/net/ipv4/conf/eth0/log_martians')).toBe('1');
+    expect(await host.run(a.namespacePath, 'busybox', 'nslookup', 'b', '127.0.0.11')).toContain('10.81.0.3');
+    const link = await host.run(a.namespacePath, 'ip', '-br', 'link', 'show', 'eth0');
+    expect(link).toContain(a.endpoints[0]?.macAddress);
+    for (const { id } of [a, b]) await networkd.controller.removeSandbox(id);
+    const leases = await host.run(host.namespace, 'ls', join(host.directory, 'host-local', 'pods'));
+    expect(leases).not.toContain('10.81.0.2');
+    await networkd.controller.removeNetwork('pods');
+  });
+
+  test('a container lives through the death of networkd and is taken out by its successor', async () => {
+    await create([bridge()]);
+    const a = await sandbox('a');
+    await networkd.kill();
+    networkd.start();
+    expect(await networkd.controller.listSandboxes()).toEqual([a]);
+    expect(await host.canPing(a.namespacePath, '10.81.0.1')).toBe(true);
+    await networkd.controller.removeSandbox(a.id);
+    expect(addressOf(await sandbox('b'))).toBe('10.81.0.3');
+    const leases = await host.run(host.namespace, 'ls', join(host.directory, 'host-local', 'pods'));
+    expect(leases).not.toContain('10.81.0.2');
+  });
+
+  test('joined and parted while the container lives', async () => {
+    await create([bridge()]);
+    const a = await sandbox('a', 'bridge');
+    const endpoint = await networkd.controller.connect(a.id, { network: 'pods' });
+    expect(endpoint).toMatchObject({ ipv4Address: '10.81.0.2', interfaceName: 'eth1' });
+    expect(await host.canPing(a.namespacePath, '10.81.0.1')).toBe(true);
+    await networkd.controller.disconnect(a.id, 'pods');
+    expect(await host.run(a.namespacePath, 'ip', '-br', 'link')).not.toContain('eth1');
+  });
+
+  test('a plugin that fails is quoted, and what came before it is taken back', async () => {
+    await create([bridge(), { type: 'vrf' }]);
+    const error = await refusal(sandbox('a'));
+    expect(error.message).toContain('plugin type="vrf" failed (add)');
+    const leases = await host.run(host.namespace, 'ls', join(host.directory, 'host-local', 'pods'));
+    expect(leases).not.toContain('10.81.0.2');
+    expect(await networkd.controller.listSandboxes()).toEqual([]);
+  });
+});
+
+test('what is no configuration is refused with the reason', async () => {
+  const of = (options: Record<string, string>) =>
+    refusal(networkd.controller.createNetwork({ name: 'x', driver: 'cni', options }));
+  expect((await of({})).message).toBe('a cni network needs the option cni.conf=PATH');
+  expect((await of({ 'cni.conf': 'relative' })).message).toContain('an absolute path is needed');
+  expect((await of({ 'cni.conf': '/nosuch' })).message).toContain('cannot be read: ENOENT');
+  expect((await of({ 'cni.conflist': '{' })).message).toContain('no JSON');
+  expect((await of({ 'cni.conflist': '{"name":"x","plugins":[{"type":"../sh"}]}' })).message).toContain(
+    'plugins[0].type',
+  );
+  expect((await of({ 'cni.conflist': '{"name":"x","type":"nosuch"}' })).message).toMatch(
+    /failed to find plugin "nosuch" in path/,
+  );
+});
