@@ -1,25 +1,31 @@
 /**
  * Port 53 of 127.0.0.11 leads to the resolver's own port, so that a container may itself listen on port 53 of every address. The
- * rules are a table of their own inside of the sandbox; connection tracking turns answers back.
+ * rules are a table of their own inside of the sandbox; connection tracking turns answers back. They outlive the controller, and
+ * are left alone when they are right: the kernel needs 10 ms to take a table away, and there may be hundreds of sandboxes.
  */
-import { addressToBytes, NftBatch, NftSocket, nftField, nftExpression as x } from '@boxship/linux';
-import { protocolNumber } from '../firewall/firewall.ts';
+import { addressToBytes, NftBatch, NftSocket, nftExpression as x, nftField } from '@boxship/linux';
 import { resolverAddress } from './server.ts';
 
 const table = 'boxship-dns';
+const chain = 'output';
 const dnsPort = 53;
 const destinationOffset = 16;
+const protocols = { udp: 17, tcp: 6 } as const;
 
 /** As the packet has it; a field of a set would be padded. */
 const portBytes = (port: number): Buffer => nftField.port(port).subarray(0, 2);
 
-/** Replaces what was there, in one transaction. Call it inside of the sandbox. */
+/** Makes the rules say `port`. Call it inside of the sandbox. */
 export function redirect(port: number): void {
-  const batch = new NftBatch('ipv4', table).addTable().deleteTable().addTable();
-  batch.addChain('output', { type: 'nat', hook: 'output', priority: -100 });
+  using nft = NftSocket.open();
+  const isThere = nft.hasTable('ipv4', table);
+  if (isThere && isRight(nft, port)) return;
+  const batch = new NftBatch('ipv4', table);
+  if (isThere) batch.deleteTable();
+  batch.addTable().addChain(chain, { type: 'nat', hook: 'output', priority: -100 });
   const address = addressToBytes(resolverAddress);
-  for (const protocol of [protocolNumber.udp, protocolNumber.tcp])
-    batch.addRule('output', [
+  for (const protocol of Object.values(protocols))
+    batch.addRule(chain, [
       x.payload(1, destinationOffset, 4),
       x.compare('==', address),
       x.meta(x.metaKey.l4Proto),
@@ -30,6 +36,17 @@ export function redirect(port: number): void {
       x.load(portBytes(port), 9),
       x.dnat(4, { address: 1, port: 9 }),
     ]);
-  using nft = NftSocket.open();
   nft.commit(batch);
+}
+
+/** Both rules load this port as their last value. */
+function isRight(nft: NftSocket, port: number): boolean {
+  const rules = nft.rules('ipv4', table, chain);
+  return (
+    rules.length === Object.keys(protocols).length &&
+    rules.every(({ expressions }) => {
+      const value = expressions.findLast(({ name }) => name === 'immediate')?.data.get(2); // NFTA_DATA_VALUE behind 4 bytes
+      return value?.subarray(4, 6).equals(portBytes(port)) === true;
+    })
+  );
 }
