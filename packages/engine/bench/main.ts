@@ -17,6 +17,8 @@ import { pssOf } from './memory.ts';
 import { type Docker, rows } from './rows.ts';
 
 const memoryContainers = 20;
+/** Only the rows whose title has these words are measured, and nothing is written. */
+const wanted = process.argv.slice(2).join(' ');
 
 async function main(): Promise<void> {
   preflight({ tools: [...engineTools, ...testTools], print: (line) => console.log(line), keepServicesStopped: true });
@@ -27,22 +29,23 @@ async function main(): Promise<void> {
   await importBusybox(ourHost, ours);
   await importBusybox(peerHost, peer);
   const lines: string[] = [];
-  for (const row of rows) {
-    const engines: [string, Docker][] = [
-      ['docker', peer.docker],
-      ['boxship', ours.docker],
+  for (const row of rows.filter(({ title }) => title.includes(wanted))) {
+    const engines: [string, Docker, SandboxHost][] = [
+      ['docker', peer.docker, peerHost],
+      ['boxship', ours.docker, ourHost],
     ];
-    for (const [, docker] of engines) await row.prepare?.(docker);
+    for (const [, docker, host] of engines) await row.prepare?.(docker, host);
     const [theirs, own] = await measure(
-      engines.map(([name, docker]) => ({ name, run: () => row.run(docker) })),
+      engines.map(([name, docker, host]) => ({ name, run: () => row.run(docker, host) })),
       row.rounds,
     );
-    for (const [, docker] of engines) await row.finish?.(docker);
+    for (const [, docker, host] of engines) await row.finish?.(docker, host);
     const [a, b] = [theirs?.times ?? [], own?.times ?? []];
     const ratio = quantile(b, 0.5) / quantile(a, 0.5);
     lines.push(`| ${row.title} | ${ms(a)} | ${ms(b)} | **${ratio.toFixed(2)}** | ≤ ${row.target} |`);
     console.log(lines.at(-1));
   }
+  if (wanted !== '') return;
   lines.push(await memoryRow(peer.docker, peerHost.directory, ours.docker, ourHost.directory));
   console.log(lines.at(-1));
   const report = `# Benchmarks

@@ -1,5 +1,6 @@
 /** The rows of the ratio table: what both engines are asked to do. Targets are those of the design. */
-import type { RunOptions, RunResult } from '../test/harness/sandbox-host.ts';
+import { once } from 'node:events';
+import { endChild, type RunOptions, type RunResult, type SandboxHost } from '../test/harness/sandbox-host.ts';
 
 export type Docker = (args: readonly string[], options?: RunOptions) => Promise<RunResult>;
 
@@ -8,9 +9,9 @@ export interface Row {
   readonly target: number;
   readonly rounds: number;
   /** Before the rounds. */
-  readonly prepare?: (docker: Docker) => Promise<void>;
-  readonly run: (docker: Docker) => Promise<void>;
-  readonly finish?: (docker: Docker) => Promise<void>;
+  readonly prepare?: (docker: Docker, host: SandboxHost) => Promise<void>;
+  readonly run: (docker: Docker, host: SandboxHost) => Promise<void>;
+  readonly finish?: (docker: Docker, host: SandboxHost) => Promise<void>;
 }
 
 const must = async (result: Promise<RunResult>): Promise<void> => {
@@ -22,6 +23,38 @@ const runTrue =
   (network: string): Row['run'] =>
   (docker) =>
     must(docker(['run', '--rm', '--network', network, 'busybox', 'true']));
+
+/** Bytes of a throughput row. */
+const amount = '2G';
+const iperfPort = '5201';
+
+const fieldOf = async (docker: Docker, format: string, name: string): Promise<string> =>
+  (await docker(['inspect', '-f', format, name])).stdout.trim();
+
+const pidOf = (docker: Docker, name: string): Promise<string> => fieldOf(docker, '{{.State.Pid}}', name);
+
+/** The servers of throughput rows, by the host they run in. */
+const servers = new Map<SandboxHost, ReturnType<SandboxHost['start']>>();
+
+/** Two containers, one with an iperf3 server in its network and a published port. */
+async function prepareThroughput(docker: Docker, host: SandboxHost): Promise<void> {
+  await must(docker(['run', '-d', '--name', 'bench-server', '-p', `9201:${iperfPort}`, 'busybox', 'sleep', '100000']));
+  await must(docker(['run', '-d', '--name', 'bench-client', 'busybox', 'sleep', '100000']));
+  const pid = await pidOf(docker, 'bench-server');
+  const server = host.start('iperf3', 'nsenter', ['-t', pid, '-n', 'iperf3', '-s', '-p', iperfPort, '--forceflush']);
+  servers.set(host, server);
+  await Promise.race([once(server, 'exit'), untilListening(host, pid)]);
+}
+
+async function untilListening(host: SandboxHost, pid: string): Promise<void> {
+  while (!(await host.run('nsenter', ['-t', pid, '-n', 'ss', '-lnt'])).stdout.includes(`:${iperfPort} `));
+}
+
+async function finishThroughput(docker: Docker, host: SandboxHost): Promise<void> {
+  const server = servers.get(host);
+  if (server !== undefined) await endChild(server);
+  await must(docker(['rm', '-f', 'bench-server', 'bench-client']));
+}
 
 export const rows: readonly Row[] = [
   { title: '`run --rm busybox true`, bridge', target: 0.28, rounds: 15, run: runTrue('bridge') },
@@ -70,6 +103,33 @@ export const rows: readonly Row[] = [
           return started;
         }),
       ),
+  },
+  {
+    title: '`run --rm` with 100 published ports',
+    target: 0.1,
+    rounds: 2,
+    run: (docker) =>
+      must(docker(['run', '--rm', '-p', '9000-9099:9000-9099', 'busybox', 'true'], { timeoutMs: 120_000 })),
+  },
+  {
+    title: `${amount}B from container to container`,
+    target: 1,
+    rounds: 5,
+    prepare: prepareThroughput,
+    run: async (docker, host) => {
+      const address = await fieldOf(docker, '{{.NetworkSettings.IPAddress}}', 'bench-server');
+      const client = await pidOf(docker, 'bench-client');
+      await must(host.run('nsenter', ['-t', client, '-n', 'iperf3', '-c', address, '-p', iperfPort, '-n', amount]));
+    },
+    finish: finishThroughput,
+  },
+  {
+    title: `${amount}B from the host through a published port`,
+    target: 1,
+    rounds: 5,
+    prepare: prepareThroughput,
+    run: (_docker, host) => must(host.run('iperf3', ['-c', '127.0.0.1', '-p', '9201', '-n', amount])),
+    finish: finishThroughput,
   },
   { title: '`ps -a`', target: 1, rounds: 15, run: (docker) => must(docker(['ps', '-a'])) },
 ];

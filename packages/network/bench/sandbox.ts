@@ -1,6 +1,6 @@
 /**
- * What a container's network costs: a sandbox on the default bridge with one published port, made and removed, in process and
- * through boxship-networkd, and a network. Prints medians; run by `pnpm bench` as root. The host of the measurement is a
+ * What a container's network costs: a sandbox without, with one and with a hundred published ports, one with a resolver, and a
+ * network; made and removed, through boxship-networkd and in process. Prints medians; run by `pnpm bench` as root. The host of the measurement is a
  * namespace of its own.
  */
 import { join } from 'node:path';
@@ -25,32 +25,54 @@ async function timed(times: number[], work: () => Promise<unknown>): Promise<voi
   times.push(performance.now() - start);
 }
 
-async function measure(name: string, controller: NetworkController, directory: string): Promise<void> {
-  const [create, remove, makeNetwork, dropNetwork]: number[][] = [[], [], [], []];
-  for (let round = 0; round < rounds; round++) {
+/** Sandboxes of one kind, made and removed one after the other. */
+async function measureSandboxes(
+  name: string,
+  controller: NetworkController,
+  directory: string,
+  { network, ports }: { network: string; ports: number },
+): Promise<void> {
+  const create: number[] = [];
+  const remove: number[] = [];
+  for (let round = -5; round < rounds; round++) {
     const id = randomId();
-    await timed(create ?? [], () =>
+    const [made, removed]: [number[], number[]] = round < 0 ? [[], []] : [create, remove];
+    await timed(made, () =>
       controller.createSandbox({
         id,
         containerName: `c${round}`,
         hostname: id.slice(0, 12),
         domainname: '',
         files: { hostsPath: join(directory, `hosts-${round}`), resolvConfPath: join(directory, `resolv-${round}`) },
-        endpoints: [{ network: 'bridge' }],
-        ports: [{ protocol: 'tcp', containerPort: 80, hostIp: '', hostPort: 20_000 + round }],
+        endpoints: [{ network }],
+        ports: Array.from({ length: ports }, (_, index) => ({
+          protocol: 'tcp',
+          containerPort: 1000 + index,
+          hostIp: '',
+          hostPort: 20_000 + index,
+        })),
       }),
     );
-    await timed(remove ?? [], () => controller.removeSandbox(id));
+    await timed(removed, () => controller.removeSandbox(id));
     await sleep(20); // the kernel drops the links in the background
   }
+  report(`${name}, made`, create);
+  report('  removed', remove);
+}
+
+async function measure(name: string, controller: NetworkController, directory: string): Promise<void> {
+  await controller.createNetwork({ name: 'names', driver: 'bridge' });
+  process.stdout.write(`${name}\n`);
+  for (const ports of [0, 1, 100])
+    await measureSandboxes(`sandbox with ${ports} ports`, controller, directory, { network: 'bridge', ports });
+  await measureSandboxes('sandbox with a resolver', controller, directory, { network: 'names', ports: 0 });
+  const [makeNetwork, dropNetwork]: [number[], number[]] = [[], []];
   for (let round = 0; round < rounds / 3; round++) {
-    await timed(makeNetwork ?? [], () => controller.createNetwork({ name: `n${round}`, driver: 'bridge' }));
-    await timed(dropNetwork ?? [], () => controller.removeNetwork(`n${round}`));
+    await timed(makeNetwork, () => controller.createNetwork({ name: `n${round}`, driver: 'bridge' }));
+    await timed(dropNetwork, () => controller.removeNetwork(`n${round}`));
   }
-  report(`${name}: sandbox with one port, made`, create?.slice(5) ?? []);
-  report(`${name}: the same, removed`, remove?.slice(5) ?? []);
-  report(`${name}: network, made`, makeNetwork ?? []);
-  report(`${name}: network, removed`, dropNetwork ?? []);
+  report('network, made', makeNetwork);
+  report('  removed', dropNetwork);
 }
 
 await using host = new TestHost();

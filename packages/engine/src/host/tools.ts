@@ -51,6 +51,7 @@ export const testTools: readonly HostTool[] = [
   ['qemu-system-x86_64', 'qemu-system-x86'],
   ['/vmlinuz', 'linux-image-cloud-amd64'],
   ['dig', 'bind9-dnsutils'],
+  ['iperf3', 'iperf3'],
   ['dnsmasq', 'dnsmasq-base'],
   ['/usr/lib/python3/dist-packages/docker/__init__.py', 'python3-docker'],
   ['docker-compose', 'docker-compose'],

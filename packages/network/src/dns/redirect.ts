@@ -3,7 +3,7 @@
  * rules are a table of their own inside of the sandbox; connection tracking turns answers back. They outlive the controller, and
  * are left alone when they are right: the kernel needs 10 ms to take a table away, and there may be hundreds of sandboxes.
  */
-import { addressToBytes, NftBatch, NftSocket, nftExpression as x, nftField } from '@boxship/linux';
+import { addressToBytes, NftBatch, NftSocket, nftField, nftExpression as x } from '@boxship/linux';
 import { resolverAddress } from './server.ts';
 
 const table = 'boxship-dns';
