@@ -23,6 +23,9 @@ import { createNetwork } from './networks/create.ts';
 import type { DefaultBridgeOptions } from './networks/default-bridge.ts';
 import { ensurePredefined } from './networks/predefined.ts';
 import { removeNetwork } from './networks/remove.ts';
+import { ForeignNetworks } from './plugin/networks.ts';
+import { ForeignPools } from './plugin/pools.ts';
+import type { ForeignEngines } from './plugin/server.ts';
 import { PortPublisher } from './ports/publisher.ts';
 import { purge } from './purge.ts';
 import { loadRecords, recover } from './recovery.ts';
@@ -58,6 +61,8 @@ export interface ControllerOptions {
 export interface LocalController extends NetworkController, AsyncDisposable {
   /** Takes everything of this engine out of the kernel: sandboxes, networks, rules. For engines that leave nothing behind. */
   purge(): Promise<void>;
+  /** What other engines may use: see `servePlugin`. */
+  readonly foreign: ForeignEngines;
 }
 
 /** @throws unavailable when another controller owns `stateDir` */
@@ -129,13 +134,15 @@ function verbs(context: Context, resources: AsyncDisposableStack): LocalControll
     removeNetwork: (idOrName) => removeNetwork(context, idOrName),
     createSandbox: (spec) => createSandbox(context, spec),
     sandbox: async (id) => toSandbox(state.sandbox(id)),
-    listSandboxes: async () => [...state.sandboxes.values()].filter((r) => r.state === 'ready').map(toSandbox),
+    listSandboxes: async () =>
+      [...state.sandboxes.values()].filter((r) => r.state === 'ready' && r.isForeign !== true).map(toSandbox),
     connect: (sandboxId, endpoint) => connect(context, sandboxId, endpoint),
     disconnect: (sandboxId, network, options) => disconnect(context, sandboxId, network, options?.force ?? false),
     rename: (sandboxId, containerName) => renameSandbox(context, sandboxId, containerName),
     statistics: async (sandboxId) => statistics(context, sandboxId),
     removeSandbox: (id) => removeSandbox(context, id),
     purge: () => purge(context),
+    foreign: { networks: new ForeignNetworks(context), pools: new ForeignPools(context) },
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
 }

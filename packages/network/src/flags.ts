@@ -17,6 +17,8 @@ export interface NetworkdFlags {
   readonly isForwarding: boolean;
   readonly defaultAddressPools: readonly DefaultAddressPool[] | undefined;
   readonly firewall: FirewallSettings;
+  /** Where other engines are served as by a plugin of theirs; undefined: they are not. */
+  readonly pluginSocket: string | undefined;
   readonly logLevel: LogLevel;
   readonly isPurge: boolean;
 }
@@ -41,12 +43,13 @@ export const usage = `Usage: boxship-networkd [options]
   --icc BOOL                   containers reach each other (default true)
   --ip ADDRESS                 host address of ports published without one (default 0.0.0.0)
   --ip-masq BOOL               containers go out under the host's address (default true)
-${firewallUsage}  --purge                      take everything of this instance out of the kernel, then end
+${firewallUsage}  --plugin-socket PATH         serve other engines there as their plugin, e.g. /run/docker/plugins/boxship.sock
+  --purge                      take everything of this instance out of the kernel, then end
   --log-level LEVEL            debug, info, warn, error (default info)
 `;
 
 const texts = [
-  'bip', 'bridge', 'mtu', 'fixed-cidr', 'fixed-cidr-v6', 'default-gateway', 'default-gateway-v6', 'host-gateway-ip', 'ip',
+  'bip', 'bridge', 'mtu', 'fixed-cidr', 'fixed-cidr-v6', 'default-gateway', 'default-gateway-v6', 'host-gateway-ip', 'ip', 'plugin-socket',
 ]; // biome-ignore format: a list
 const switches = ['icc', 'ip-forward', 'ip-masq', 'ipv6'];
 
@@ -115,6 +118,7 @@ export function parseFlags(argv: readonly string[]): NetworkdFlags {
     isForwarding: isOn('ip-forward') ?? true,
     defaultAddressPools: pools?.map(parsePool),
     firewall: firewallSettings(given, isOn),
+    pluginSocket: given('plugin-socket'),
     logLevel,
     isPurge: values['purge'] === true,
   };

@@ -4,6 +4,7 @@ import { createLogger } from '@boxship/base/pino';
 import { createController } from './create-controller.ts';
 import { controllerOptions, parseFlags, usage } from './flags.ts';
 import { serveController } from './grpc-server.ts';
+import { servePlugin } from './plugin/server.ts';
 
 async function main(): Promise<void> {
   const args = process.argv.slice(2);
@@ -24,6 +25,8 @@ async function main(): Promise<void> {
     return;
   }
   resources.use(await serveController({ controller, address: flags.address, log }));
+  if (flags.pluginSocket !== undefined)
+    resources.use(await servePlugin({ ...controller.foreign, path: flags.pluginSocket, log }));
   log.info('serving', { address: flags.address, startMs: Math.round(performance.now() - startedAt) });
 }
 

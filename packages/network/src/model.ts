@@ -29,6 +29,8 @@ export interface SandboxRecord {
   readonly ports: readonly PublishedPort[];
   /** A resolver serves it at 127.0.0.11: since it first joined a network whose members have names. */
   readonly hasResolver?: boolean;
+  /** The endpoint of a foreign engine, which owns the namespace; we know it by the end in the host alone. */
+  readonly isForeign?: boolean;
   /** Interface names are not used twice in the life of a sandbox. */
   readonly nextInterface: number;
 }

@@ -67,7 +67,7 @@ async function recoverSandbox(context: Context, record: SandboxRecord): Promise<
     await takeBackSandbox(context, record);
     return;
   }
-  const whole = withoutLostEndpoints(context, record);
+  const whole = record.isForeign === true ? record : withoutLostEndpoints(context, record);
   if (whole !== record) {
     context.store.saveSandbox(whole);
     context.state.setSandbox(whole);
@@ -93,6 +93,7 @@ function resume(context: Context, record: SandboxRecord): void {
 function lossOf(context: Context, record: SandboxRecord): string | undefined {
   if (record.state !== 'ready') return `found in state ${record.state}`;
   if (record.bootId !== context.bootId) return 'the machine was started anew';
+  if (record.isForeign === true) return undefined;
   if (isNamespaceFile(record.namespacePath)) return undefined;
   const hasLink = record.endpoints.some(
     ({ hostInterface }) => hostInterface !== '' && findLink(context.route, hostInterface) !== undefined,

@@ -43,6 +43,8 @@ export interface Driver {
    * itself decides (a gateway, an address) is filled in.
    */
   join(network: Network, record: EndpointRecord, sandbox: SandboxAccess): EndpointRecord | Promise<EndpointRecord>;
+  /** Makes the interface with its inner end loose in the host, for a foreign engine to move. Absent: not possible. */
+  makeLoose?(network: Network, record: EndpointRecord, name: string): void;
   /** Puts the host end of an interface back into its network, after the network had to be made again. */
   reattach(network: Network, hostInterface: string): void;
   /** Takes the interface away from a sandbox that lives on; without host ends also before the sandbox goes. */

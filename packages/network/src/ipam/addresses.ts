@@ -4,7 +4,7 @@
  * there is no second record that could disagree.
  */
 import { BoxshipError } from '@boxship/base';
-import type { AddressPool, Network } from '../controller.ts';
+import type { AddressPool } from '../controller.ts';
 import { addressToNumber, firstOf, isInside, lastOf, numberToAddress, parsePrefix } from './prefix.ts';
 
 /** Names of auxiliary addresses that Docker reads as the gateway of containers, apart from the address of the bridge. */
@@ -38,7 +38,11 @@ export class AddressAllocator {
    * @param used addresses of the endpoints of the network
    * @throws resourceExhausted with Docker's text
    */
-  choose(network: Network, pool: AddressPool & { subnet: string }, used: AddressSet): string {
+  choose(
+    network: { readonly id: string; readonly name: string },
+    pool: AddressPool & { subnet: string },
+    used: AddressSet,
+  ): string {
     const reserved = reservedAddresses(pool);
     const subnet = parsePrefix(pool.subnet);
     const range = pool.ipRange === undefined ? subnet : parsePrefix(pool.ipRange);
@@ -56,7 +60,7 @@ export class AddressAllocator {
     if (quarantined !== undefined) return quarantined;
     throw new BoxshipError(
       'resourceExhausted',
-      `no available IPv${subnet.family} addresses on this network's address pools: ${network.spec.name} (${network.id})`,
+      `no available IPv${subnet.family} addresses on this network's address pools: ${network.name} (${network.id})`,
     );
   }
 

@@ -17,7 +17,7 @@ export async function createNetwork(context: Context, spec: NetworkSpec): Promis
 }
 
 /** The same without the check for reserved names: the predefined networks are made through it. */
-export async function makeNetwork(context: Context, asked: NetworkSpec): Promise<Network> {
+export async function makeNetwork(context: Context, asked: NetworkSpec, id = randomId()): Promise<Network> {
   // a configuration network is nothing in the kernel, whatever driver will use it
   const spec = asked.isConfigOnly === true ? { ...asked, driver: 'null' } : asked;
   for (const { network } of context.state.networks.values())
@@ -34,7 +34,6 @@ export async function makeNetwork(context: Context, asked: NetworkSpec): Promise
   if (driver.hasInterfaces && spec.enableIPv4 === false && spec.enableIPv6 !== true)
     throw new BoxshipError('invalidArgument', 'IPv4 or IPv6 must be enabled');
   const hasKernelSide = driver.hasInterfaces && spec.isConfigOnly !== true;
-  const id = randomId();
   const network: Network = {
     id,
     created: nowWithNanoseconds(),

@@ -78,7 +78,8 @@ function complete(pool: AddressPool & { subnet: string }): AddressPool {
   return { ...pool, gateway };
 }
 
-function networkPrefixes(context: Context): Prefix[] {
+/** Subnets of all networks. */
+export function networkPrefixes(context: Context): Prefix[] {
   return [...context.state.networks.values()].flatMap(({ network }) =>
     // a configuration network has no subnets of its own: it lends them
     (network.spec.isConfigOnly ? [] : network.spec.pools).flatMap(({ subnet }) =>
@@ -88,7 +89,7 @@ function networkPrefixes(context: Context): Prefix[] {
 }
 
 /** What the host reaches otherwise: a subnet chosen over it would cut the host off from there. */
-function hostPrefixes(context: Context): Prefix[] {
+export function hostPrefixes(context: Context): Prefix[] {
   const prefixes: Prefix[] = [];
   for (const route of listRoutes(context.route))
     if (route.destination !== 'default') prefixes.push(parsePrefix(route.destination));

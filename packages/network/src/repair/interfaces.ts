@@ -28,7 +28,7 @@ export class InterfaceRepair {
       const { id } = record.spec;
       const isLost = (member: EndpointRecord): boolean =>
         member.hostInterface === '' ? !hasInterface(this.#context, record, member) : !present.has(member.hostInterface);
-      if (record.state === 'ready' && record.endpoints.some(isLost))
+      if (record.state === 'ready' && record.isForeign !== true && record.endpoints.some(isLost))
         await mutex.run(`sandbox:${id}`, () => this.#repair(id));
     }
   }

@@ -28,7 +28,7 @@ export class NamespaceNames {
     const { sandboxes } = this.#state;
     for (const id of this.#inodes.keys()) if (!sandboxes.has(id)) this.#forget(id);
     for (const record of sandboxes.values()) {
-      if (record.state !== 'ready') continue;
+      if (record.state !== 'ready' || record.isForeign === true) continue;
       const { namespacePath: path, spec } = record;
       if (!isNamespaceFile(path)) this.#restore(spec.id, path);
       else if (!this.#inodes.has(spec.id)) this.learn(spec.id, path);

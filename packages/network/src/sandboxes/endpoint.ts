@@ -1,6 +1,6 @@
 /** Plans an endpoint: addresses, MAC, names. Touches nothing; the caller records the plan before the kernel sees it. */
 import { randomId, shortId } from '@boxship/base';
-import { addressToBytes, bytesToMac, macToBytes } from '@boxship/linux';
+import { bytesToMac, macToBytes } from '@boxship/linux';
 import type { Context } from '../context.ts';
 import type { AddressPool, Endpoint, EndpointSpec, Network, SandboxSpec } from '../controller.ts';
 import { driverNamed } from '../drivers/lookup.ts';
@@ -8,6 +8,7 @@ import { gatewayKey } from '../ipam/addresses.ts';
 import { parsePrefix } from '../ipam/prefix.ts';
 import type { EndpointRecord } from '../model.ts';
 import { wantedInterfaceName } from './endpoint-options.ts';
+import { macOf } from './mac.ts';
 
 /** Whether a name in the host is one that {@link planEndpoint} gives. */
 export const isInterfaceName = (name: string): boolean => /^bx[0-9a-f]{12}$/.test(name);
@@ -85,7 +86,7 @@ function assign(context: Context, network: Network, family: 4 | 6, wanted: strin
     const pool = pools.find((candidate) => isWithin(candidate, wanted)) ?? first;
     return of(pool, context.addresses.claim(pool, wanted, used));
   }
-  return of(first, context.addresses.choose(network, first, used));
+  return of(first, context.addresses.choose({ id: network.id, name: network.spec.name }, first, used));
 }
 
 function isWithin(pool: AddressPool & { subnet: string }, address: string): boolean {
@@ -93,11 +94,4 @@ function isWithin(pool: AddressPool & { subnet: string }, address: string): bool
   if (address.includes(':') !== (family === 6)) return false;
   const { address: base } = parsePrefix(`${address}/${length}`);
   return base === parsePrefix(pool.subnet).address;
-}
-
-/** Docker's: 02:42 and the IPv4 address, so that an address always comes back with the same MAC. */
-function macOf(ipv4: string, id: string): string {
-  return bytesToMac(
-    Buffer.from([0x02, 0x42, ...(ipv4 === '' ? Buffer.from(id.slice(0, 8), 'hex') : addressToBytes(ipv4))]),
-  );
 }

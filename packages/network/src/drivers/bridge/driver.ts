@@ -14,6 +14,7 @@ import {
   newBridge,
   newVeth,
   randomLinkIndex,
+  type VethOptions,
 } from '@boxship/linux';
 import type { Network, NetworkSpec } from '../../controller.ts';
 import type { FirewallNetwork } from '../../firewall/firewall.ts';
@@ -156,34 +157,35 @@ export class BridgeDriver implements Driver {
   }
 
   join(network: Network, record: EndpointRecord, sandbox: SandboxAccess): EndpointRecord {
-    const { endpoint, hostInterface } = record;
-    const options = parseBridgeOptions(network.id, network.spec.options);
-    const bridge = findLink(this.#route, options.bridge);
-    if (bridge === undefined)
-      throw new BoxshipError('unavailable', `bridge ${options.bridge} of network ${network.spec.name} is gone`);
-    const mtu = options.mtu ?? this.#mtu;
+    const { endpoint } = record;
     const namespaceFd = openSync(sandbox.namespacePath, 'r');
-    const index = randomLinkIndex();
     try {
-      this.#route.execute(
-        newVeth({
-          name: hostInterface,
-          index,
-          masterIndex: bridge.index,
-          mtu,
-          peer: { name: endpoint.interfaceName, namespaceFd, macAddress: endpoint.macAddress },
-        }),
-        changeLink(index, {
-          alias: this.#ownership.aliasOf('endpoint', endpoint.id),
-          // hairpin: under br_netfilter a container that uses its own published port is answered by the bridge port itself
-          bridgePort: { isHairpin: true, isIsolated: !options.isIccEnabled },
-        }),
-      );
+      this.#makePair(network, record, { name: endpoint.interfaceName, namespaceFd, macAddress: endpoint.macAddress });
     } finally {
       closeSync(namespaceFd);
     }
     configureInside(sandbox, network, endpoint);
     return record;
+  }
+
+  makeLoose(network: Network, record: EndpointRecord, name: string): void {
+    this.#makePair(network, record, { name, macAddress: record.endpoint.macAddress });
+  }
+
+  #makePair(network: Network, { endpoint, hostInterface }: EndpointRecord, peer: VethOptions['peer']): void {
+    const options = parseBridgeOptions(network.id, network.spec.options);
+    const bridge = findLink(this.#route, options.bridge);
+    if (bridge === undefined)
+      throw new BoxshipError('unavailable', `bridge ${options.bridge} of network ${network.spec.name} is gone`);
+    const index = randomLinkIndex();
+    this.#route.execute(
+      newVeth({ name: hostInterface, index, masterIndex: bridge.index, mtu: options.mtu ?? this.#mtu, peer }),
+      changeLink(index, {
+        alias: this.#ownership.aliasOf('endpoint', endpoint.id),
+        // hairpin: under br_netfilter a container that uses its own published port is answered by the bridge port itself
+        bridgePort: { isHairpin: true, isIsolated: !options.isIccEnabled },
+      }),
+    );
   }
 
   reattach(network: Network, hostInterface: string): void {

@@ -96,25 +96,10 @@ export class ChildDriver implements Driver {
 
   join(network: Network, record: EndpointRecord, sandbox: SandboxAccess): EndpointRecord {
     const options = this.#parse(network);
-    const { route, ownership } = this.#options;
-    const parent = ensureParent(route, ownership, this.#of(network, options));
     const { endpoint } = record;
     const namespaceFd = openSync(sandbox.namespacePath, 'r');
     try {
-      route.execute(
-        newChild({
-          name: endpoint.interfaceName,
-          index: randomLinkIndex(),
-          parentIndex: parent.index,
-          type: options.type,
-          namespaceFd,
-          mtu: options.mtu ?? parent.mtu,
-          // an ipvlan has the address of its parent
-          ...(this.name === 'macvlan' ? { macAddress: endpoint.macAddress } : {}),
-        }),
-      );
-    } catch (error) {
-      throw explained(error, parent.name, options);
+      this.#make(network, record, endpoint.interfaceName, namespaceFd);
     } finally {
       closeSync(namespaceFd);
     }
@@ -122,6 +107,32 @@ export class ChildDriver implements Driver {
     if (!options.isRouted) return record;
     this.#routeByInterface(endpoint, sandbox);
     return { ...record, endpoint: { ...endpoint, ipv4Gateway: '', ipv6Gateway: '' } };
+  }
+
+  makeLoose(network: Network, record: EndpointRecord, name: string): void {
+    this.#make(network, record, name, undefined);
+  }
+
+  #make(network: Network, { endpoint }: EndpointRecord, name: string, namespaceFd: number | undefined): void {
+    const options = this.#parse(network);
+    const { route, ownership } = this.#options;
+    const parent = ensureParent(route, ownership, this.#of(network, options));
+    try {
+      route.execute(
+        newChild({
+          name,
+          index: randomLinkIndex(),
+          parentIndex: parent.index,
+          type: options.type,
+          mtu: options.mtu ?? parent.mtu,
+          ...(namespaceFd === undefined ? {} : { namespaceFd }),
+          // an ipvlan has the address of its parent
+          ...(this.name === 'macvlan' ? { macAddress: endpoint.macAddress } : {}),
+        }),
+      );
+    } catch (error) {
+      throw explained(error, parent.name, options);
+    }
   }
 
   /** ipvlan in its routed modes asks nobody for the next hop. */
