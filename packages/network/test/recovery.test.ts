@@ -204,6 +204,18 @@ describe('while no controller lives', () => {
     squatter.kill();
   });
 
+  test('a lookup of the C library that falls into the gap is answered by the successor', async () => {
+    networkd.start();
+    await networkd.controller.createNetwork({ name: 'app', driver: 'bridge' });
+    const web = await sandbox(networkd, 'web', 8080, 'app');
+    const resolvConf = web.spec.files?.resolvConfPath ?? '';
+    const lookUp = `mount --bind ${resolvConf} /etc/resolv.conf && RES_OPTIONS='timeout:1 attempts:5' getent ahostsv4 web`;
+    await networkd.kill();
+    const looking = host.run(web.namespacePath, 'unshare', '-m', 'sh', '-c', lookUp);
+    networkd.start();
+    expect(await looking).toContain(web.endpoints[0]?.ipv4Address);
+  });
+
   test('a resolver stays with a sandbox that has left its last network of names', async () => {
     networkd.start();
     await networkd.controller.createNetwork({ name: 'app', driver: 'bridge' });

@@ -2,6 +2,9 @@
  * Port 53 of 127.0.0.11 leads to the resolver's own port, so that a container may itself listen on port 53 of every address. The
  * rules are a table of their own inside of the sandbox; connection tracking turns answers back. They outlive the controller, and
  * are left alone when they are right: the kernel needs 10 ms to take a table away, and there may be hundreds of sandboxes.
+ *
+ * While no controller lives, queries get no answer rather than the kernel's refusal: a client that is refused gives up at once, one
+ * that hears nothing asks again, and is answered by the successor.
  */
 import { addressToBytes, NftBatch, NftSocket, nftField, nftExpression as x } from '@boxship/linux';
 import { resolverAddress } from './server.ts';
@@ -9,8 +12,10 @@ import { resolverAddress } from './server.ts';
 const table = 'boxship-dns';
 const chain = 'output';
 const dnsPort = 53;
+const sourceOffset = 12;
 const destinationOffset = 16;
 const protocols = { udp: 17, tcp: 6 } as const;
+const icmp = { protocol: 1, unreachable: 3 } as const;
 
 /** As the packet has it; a field of a set would be padded. */
 const portBytes = (port: number): Buffer => nftField.port(port).subarray(0, 2);
@@ -36,6 +41,16 @@ export function redirect(port: number): void {
       x.load(portBytes(port), 9),
       x.dnat(4, { address: 1, port: 9 }),
     ]);
+  batch.addChain('silence', { type: 'filter', hook: 'output', priority: 0 });
+  batch.addRule('silence', [
+    x.payload(1, sourceOffset, 4),
+    x.compare('==', address),
+    x.meta(x.metaKey.l4Proto),
+    x.compare('==', Buffer.from([icmp.protocol])),
+    x.payload(2, 0, 1),
+    x.compare('==', Buffer.from([icmp.unreachable])),
+    x.verdict('drop'),
+  ]);
   nft.commit(batch);
 }
 
