@@ -183,18 +183,26 @@ export function networkTests(suite: Suite): void {
     expect(await route('-4')).toContain('dev eth0');
     expect(await route('-6')).toContain('dev eth1');
     suite.host.serve(web.namespacePath, 80);
-    expect(await suite.host.ask(suite.host.namespace, '127.0.0.1', 8088)).toBe(`from ${web.endpoints[0]?.ipv4Gateway}`);
-    expect(await suite.host.ask(suite.host.namespace, web.endpoints[1]?.ipv6Gateway ?? '', 8088)).toMatch(/^from fd/);
+    await expect
+      .poll(() => suite.host.ask(suite.host.namespace, '127.0.0.1', 8088), { timeout: 5000 })
+      .toBe(`from ${web.endpoints[0]?.ipv4Gateway}`);
+    await expect
+      .poll(() => suite.host.ask(suite.host.namespace, web.endpoints[1]?.ipv6Gateway ?? '', 8088), { timeout: 5000 })
+      .toMatch(/^from fd/);
     const both = await suite.controller.createNetwork({ name: 'zeta', driver: 'bridge', enableIPv6: true });
     await suite.controller.connect(web.id, { network: both.id });
     for (const family of ['-4', '-6']) expect(await route(family)).toMatch(/^default via \S+ dev eth2/);
-    expect(await suite.host.ask(suite.host.namespace, '127.0.0.1', 8088)).toMatch(/^from /);
+    await expect
+      .poll(() => suite.host.ask(suite.host.namespace, '127.0.0.1', 8088), { timeout: 5000 })
+      .toMatch(/^from /);
     await suite.controller.disconnect(web.id, 'zeta');
     expect(await route('-4')).toContain('dev eth0');
     expect(await route('-6')).toContain('dev eth1');
     await suite.controller.connect(web.id, { network: 'zeta', gatewayPriority: -1 });
     expect(await route('-4')).toContain('dev eth0');
-    expect(await suite.host.ask(suite.host.namespace, '127.0.0.1', 8088)).toBe(`from ${web.endpoints[0]?.ipv4Gateway}`);
+    await expect
+      .poll(() => suite.host.ask(suite.host.namespace, '127.0.0.1', 8088), { timeout: 5000 })
+      .toBe(`from ${web.endpoints[0]?.ipv4Gateway}`);
   });
 
   test('static IPv6 addresses and a subnet of each family', async () => {
@@ -225,7 +233,9 @@ export function networkTests(suite: Suite): void {
     const ports = [{ protocol: 'tcp', containerPort: 80, hostIp: '::1', hostPort: 8089 }] as const;
     const local = await suite.sandbox('local', { endpoints: [{ network: 'dual' }], ports });
     suite.host.serve(local.namespacePath, 80);
-    expect(await suite.host.ask(suite.host.namespace, '::1', 8089)).toMatch(/^from fd34::/);
+    await expect
+      .poll(() => suite.host.ask(suite.host.namespace, '::1', 8089), { timeout: 5000 })
+      .toMatch(/^from fd34::/);
     expect(await suite.host.ask(suite.host.namespace, '127.0.0.1', 8089)).toBeUndefined();
   });
 
