@@ -38,6 +38,45 @@ describe('a runtime that misbehaves', () => {
     expect(await poll({ everyMs: 10, timeoutMs: 3000 }, areGone)).toBe(true);
   });
 
+  const limits = { timeoutMs: 1500 };
+  const paths = { bundle: directory, pidFile: join(directory, 'pid'), processFile: join(directory, 'p.json') };
+  const verbs: readonly (readonly [string, (runc: Runc) => Promise<unknown>])[] = [
+    ['create', (runc) => runc.create('c1', { ...limits, ...paths })],
+    ['start', (runc) => runc.start('c1', limits)],
+    ['run', (runc) => runc.run('c1', { ...limits, bundle: directory })],
+    ['exec', (runc) => runc.exec('c1', { ...limits, ...paths })],
+    ['execToEnd', (runc) => runc.execToEnd('c1', { ...limits, processFile: paths.processFile })],
+    ['kill', (runc) => runc.kill('c1', 9, limits)],
+    ['delete', (runc) => runc.delete('c1', limits)],
+    ['state', (runc) => runc.state('c1', limits)],
+    ['list', (runc) => runc.list(limits)],
+    ['ps', (runc) => runc.ps('c1', limits)],
+    ['pause', (runc) => runc.pause('c1', limits)],
+    ['resume', (runc) => runc.resume('c1', limits)],
+    ['update', (runc) => runc.update('c1', {}, limits)],
+    ['stats', (runc) => runc.stats('c1', limits)],
+    ['checkpoint', (runc) => runc.checkpoint('c1', { ...limits, imagePath: directory })],
+    ['restore', (runc) => runc.restore('c1', { ...limits, ...paths, imagePath: directory })],
+    ['features', (runc) => runc.features(limits)],
+    ['version', (runc) => runc.version(limits)],
+  ];
+  it.concurrent.each(verbs)('%s fails at its deadline, and nothing of the runtime is left', async (verb, call) => {
+    const pids = join(directory, `pids-${verb}`);
+    const grandchildren = 'sh -c \'trap "" TERM; sleep 300\' & setsid sleep 300 &';
+    const runc = script(`hang-${verb}`, `trap '' TERM; ${grandchildren} echo $$ $! > ${pids}; sleep 300`);
+    await expect(call(runc)).rejects.toMatchObject({ kind: 'deadlineExceeded' });
+    const all = readFileSync(pids, 'utf8').trim().split(' ').map(Number);
+    const areGone = () => all.every((pid) => ['Z', undefined].includes(processStat(pid)?.state)) || undefined;
+    expect(await poll({ everyMs: 10, timeoutMs: 3000 }, areGone)).toBe(true);
+  });
+
+  it('that hangs is ended by the signal of its caller, with the reason given', async () => {
+    const abort = new AbortController();
+    const call = script('hang-signal', 'sleep 300').state('c1', { signal: abort.signal });
+    abort.abort(new Error('not wanted any more'));
+    await expect(call).rejects.toThrow('not wanted any more');
+  });
+
   it('that is absent is notFound with the words that mean exit code 127', async () => {
     const runc = new Runc({ binary: join(directory, 'absent'), logDirectory: directory });
     await expect(runc.start('c1')).rejects.toMatchObject({

@@ -217,11 +217,20 @@ export class Harness implements AsyncDisposable {
 
   /** What the living keepers of this group hold, by name. */
   keepers(): string[][] {
+    return this.#keepers().map(({ names }) => names);
+  }
+
+  keeperPids(): number[] {
+    return this.#keepers().map(({ pid }) => pid);
+  }
+
+  #keepers(): { pid: number; names: string[] }[] {
     return readdirSync('/proc').flatMap((pid) => {
       try {
         const variables = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
         const list = variables.find((each) => each.startsWith(`BOXSHIP_KEEPER=${this.root}`))?.split('=')[1];
-        return list === undefined ? [] : [readFileSync(list, 'utf8').trim().split('\n')];
+        if (list === undefined) return [];
+        return [{ pid: Number(pid), names: readFileSync(list, 'utf8').trim().split('\n') }];
       } catch {
         return []; // no process, or one that has ended since
       }

@@ -15,6 +15,7 @@ import {
   writeNow,
 } from '@boxship/linux';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { inFull, isFull } from '../../tooling/full.ts';
 import { Harness, kill, readJsonLog } from './harness.ts';
 
 let h: Harness;
@@ -60,37 +61,47 @@ function ticks(path: string): number[] {
 }
 
 describe('kill -9 of the shim', () => {
-  it('20 ticking containers: none dies, no tick is missing, ten times over', async () => {
-    const all = await Promise.all(
-      Array.from({ length: 20 }, async (_, i) => {
-        const log = join(h.root, `t${i}.log`);
-        return { log, ...(await h.run1(tick(log), { stdout: h.logUri(log) })) };
-      }),
-    );
-    for (let round = 0; round < 10; round++) {
-      await sleep(Math.random() * 150);
-      await killShim();
-      await h.startShim();
-    }
-    for (const { id, pid, log } of all) {
-      expect(await h.task.state({ id, execId: '' })).toMatchObject({ pid, status: 2 });
-      const before = ticks(log).length;
-      await h.until(() => ticks(log).length > before + 2);
-    }
-    const codes = await Promise.all(
-      all.map(async ({ id }, i) => {
-        await h.task.kill({ id, execId: '', signal: i % 2 === 0 ? 9 : 15, all: false });
-        if (i % 2 === 1) await h.task.kill({ id, execId: '', signal: 9, all: false });
-        return await h.wait(id);
-      }),
-    );
-    expect(codes).toEqual(all.map(() => 137));
-    for (const { id, log } of all) {
-      const seen = ticks(log);
-      expect(seen).toEqual(seen.map((_, i) => i));
-      await h.task.delete({ id, execId: '' });
-    }
-  }, 90_000);
+  const count = inFull(50, 20);
+  it(
+    `${count} ticking containers: none dies, no tick is missing, ten times over`,
+    async () => {
+      const all = await Promise.all(
+        Array.from({ length: count }, async (_, i) => {
+          const log = join(h.root, `t${i}.log`);
+          return { log, ...(await h.run1(tick(log), { stdout: h.logUri(log) })) };
+        }),
+      );
+      const tookMs: number[] = [];
+      for (let round = 0; round < 10; round++) {
+        await sleep(Math.random() * 150);
+        await killShim();
+        const killedAt = performance.now();
+        await h.startShim();
+        tookMs.push(performance.now() - killedAt);
+      }
+      // with the program as it is installed, and on a machine that does nothing else, the successor serves within a second
+      if (isFull) console.log('successor serves after ms:', tookMs.map(Math.round).join(' '));
+      for (const { id, pid, log } of all) {
+        expect(await h.task.state({ id, execId: '' })).toMatchObject({ pid, status: 2 });
+        const before = ticks(log).length;
+        await h.until(() => ticks(log).length > before + 2);
+      }
+      const codes = await Promise.all(
+        all.map(async ({ id }, i) => {
+          await h.task.kill({ id, execId: '', signal: i % 2 === 0 ? 9 : 15, all: false });
+          if (i % 2 === 1) await h.task.kill({ id, execId: '', signal: 9, all: false });
+          return await h.wait(id);
+        }),
+      );
+      expect(codes).toEqual(all.map(() => 137));
+      for (const { id, log } of all) {
+        const seen = ticks(log);
+        expect(seen).toEqual(seen.map((_, i) => i));
+        await h.task.delete({ id, execId: '' });
+      }
+    },
+    inFull(300_000, 90_000),
+  );
 
   it('codes of containers that end afterwards, and in the gap, are the real ones', async () => {
     const script = (code: number) => ['sh', '-c', `read x; echo last; exit ${code}`];

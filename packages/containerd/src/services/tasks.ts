@@ -18,7 +18,10 @@ import { getContainer } from './containers.ts';
 
 const SIGKILL = 9;
 const stateTimeoutMs = 2_000; // containerd's io.containerd.timeout.task.state
-const callTimeoutMs = 30_000;
+/** Calls that only ask the shim or the kernel; a shim that takes longer hangs. */
+const callTimeoutMs = 10_000;
+/** Calls that run the OCI runtime: to freeze a container may take as long as its disk. */
+const freezeTimeoutMs = 35_000;
 
 export function tasksService(options: {
   manager: TaskManager;
@@ -148,10 +151,14 @@ export function tasksService(options: {
       return await relay(request, context, call, (client, id) => client.closeIo({ id, execId, stdin }));
     },
     async pause(request, context) {
-      return await relay(request, context, { operation: 'Pause' }, (client, id) => client.pause({ id }));
+      return await relay(request, context, { operation: 'Pause', timeoutMs: freezeTimeoutMs }, (client, id) =>
+        client.pause({ id }),
+      );
     },
     async resume(request, context) {
-      return await relay(request, context, { operation: 'Resume' }, (client, id) => client.resume({ id }));
+      return await relay(request, context, { operation: 'Resume', timeoutMs: freezeTimeoutMs }, (client, id) =>
+        client.resume({ id }),
+      );
     },
     async listPids(request, context) {
       return await relay(request, context, { operation: 'Pids', isRepeatable: true }, (client, id) =>
@@ -163,7 +170,7 @@ export function tasksService(options: {
     },
     async update(request, context) {
       const { resources, annotations } = request;
-      const call = { operation: 'Update', isRepeatable: true };
+      const call = { operation: 'Update', isRepeatable: true, timeoutMs: freezeTimeoutMs };
       return await relay(request, context, call, (client, id) => client.update({ id, resources, annotations }));
     },
     async metrics({ filters }, context) {
