@@ -2,7 +2,7 @@
 import type { KeyedMutex, Logger } from '@boxship/base';
 import type { NetlinkSocket } from '@boxship/linux';
 import type { DnsService } from './dns/service.ts';
-import type { Driver } from './drivers/driver.ts';
+import type { DriverRegistry } from './drivers/registry.ts';
 import type { Firewall } from './firewall/firewall.ts';
 import type { AddressAllocator } from './ipam/addresses.ts';
 import type { DefaultAddressPool } from './ipam/pools.ts';
@@ -22,7 +22,7 @@ export interface Context {
   readonly ports: PortPublisher;
   readonly addresses: AddressAllocator;
   readonly dns: DnsService;
-  readonly drivers: ReadonlyMap<string, Driver>;
+  readonly drivers: DriverRegistry;
   /** undefined: Docker's. */
   readonly pools: readonly DefaultAddressPool[] | undefined;
   /** Where namespaces are named. */

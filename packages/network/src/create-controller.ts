@@ -13,6 +13,10 @@ import { ChildDriver } from './drivers/child/driver.ts';
 import { CniDriver } from './drivers/cni/driver.ts';
 import { driverNamed } from './drivers/lookup.ts';
 import { plainDriver } from './drivers/plain.ts';
+import { DriverRegistry } from './drivers/registry.ts';
+import { PluginClient } from './drivers/remote/client.ts';
+import { findPlugin, pluginDirectories } from './drivers/remote/discovery.ts';
+import { RemoteDriver } from './drivers/remote/driver.ts';
 import type { FirewallState } from './firewall/firewall.ts';
 import { defaultFirewallSettings, type FirewallSettings, openFirewall } from './firewall/open.ts';
 import { enableForwarding, enableIPv6Forwarding } from './forwarding.ts';
@@ -54,6 +58,8 @@ export interface ControllerOptions {
   /** Turn packet forwarding of the host on (default true); without it, containers reach out only if it is on already. */
   readonly isForwarding?: boolean;
   readonly firewall?: Partial<FirewallSettings>;
+  /** Where plugins of Docker's are looked for; absent: where Docker looks. */
+  readonly pluginDirectories?: readonly string[];
   readonly log?: Logger;
 }
 
@@ -83,6 +89,7 @@ export async function createController(options: ControllerOptions): Promise<Loca
   const settings = { ...defaultFirewallSettings, ...options.firewall };
   const mtu = options.defaultBridge?.mtu ?? 1500;
   const bridge = new BridgeDriver({ route, ownership, mtu, hasFirewall: settings.backend !== 'none' });
+  const directories = options.pluginDirectories ?? pluginDirectories;
   const networks = () => [...state.networks.values()].map(({ network }) => network);
   const child = (name: 'macvlan' | 'ipvlan') => new ChildDriver({ name, route, ownership, networks });
   const firewall = undo.use(
@@ -100,16 +107,24 @@ export async function createController(options: ControllerOptions): Promise<Loca
     dns: undo.use(new DnsService({ state, log, hostGateway: () => context.hostGateway() })),
     hostGateway: () => options.hostGateway ?? hostGateway(state),
     forwardIPv6: () => (options.isForwarding === false ? undefined : enableIPv6Forwarding(route)),
-    drivers: new Map(
-      [
+    drivers: new DriverRegistry({
+      builtIn: [
         bridge,
         child('macvlan'),
         child('ipvlan'),
         new CniDriver(options.runDir),
         plainDriver('host'),
         plainDriver('null'),
-      ].map((driver) => [driver.name, driver]),
-    ),
+      ],
+      isPlugin: (name) => findPlugin(name, directories) !== undefined,
+      makeRemote: (name) =>
+        new RemoteDriver({
+          client: new PluginClient(name, directories),
+          route,
+          stateDirectory: options.stateDir,
+          runDirectory: options.runDir,
+        }),
+    }),
     pools: options.defaultAddressPools === undefined ? undefined : checkPools(options.defaultAddressPools),
     namespaceNames: new NamespaceNames({ state, log }),
     namespaceDirectory: join(options.runDir, 'netns'),

@@ -36,6 +36,7 @@ describe('flags of boxship-networkd', () => {
       hostGateway: '10.2.3.4',
       isForwarding: false,
       pluginSocket: undefined,
+      pluginDirectories: undefined,
       firewall: { backend: 'iptables', hasIPv6: false, obeysInput: false },
       logLevel: 'debug',
       isPurge: false,

@@ -1,4 +1,5 @@
 /** The command line of `boxship-networkd`, parsed once into typed options. */
+import { delimiter } from 'node:path';
 import { parseArgs } from 'node:util';
 import { BoxshipError, type LogLevel } from '@boxship/base';
 import type { ControllerOptions } from './create-controller.ts';
@@ -19,6 +20,7 @@ export interface NetworkdFlags {
   readonly firewall: FirewallSettings;
   /** Where other engines are served as by a plugin of theirs; undefined: they are not. */
   readonly pluginSocket: string | undefined;
+  readonly pluginDirectories: readonly string[] | undefined;
   readonly logLevel: LogLevel;
   readonly isPurge: boolean;
 }
@@ -43,13 +45,14 @@ export const usage = `Usage: boxship-networkd [options]
   --icc BOOL                   containers reach each other (default true)
   --ip ADDRESS                 host address of ports published without one (default 0.0.0.0)
   --ip-masq BOOL               containers go out under the host's address (default true)
-${firewallUsage}  --plugin-socket PATH         serve other engines there as their plugin, e.g. /run/docker/plugins/boxship.sock
+${firewallUsage}  --plugin-path DIRS           where plugins of Docker's are looked for, with ":" between (default: where Docker looks)
+  --plugin-socket PATH         serve other engines there as their plugin, e.g. /run/docker/plugins/boxship.sock
   --purge                      take everything of this instance out of the kernel, then end
   --log-level LEVEL            debug, info, warn, error (default info)
 `;
 
 const texts = [
-  'bip', 'bridge', 'mtu', 'fixed-cidr', 'fixed-cidr-v6', 'default-gateway', 'default-gateway-v6', 'host-gateway-ip', 'ip', 'plugin-socket',
+  'bip', 'bridge', 'mtu', 'fixed-cidr', 'fixed-cidr-v6', 'default-gateway', 'default-gateway-v6', 'host-gateway-ip', 'ip', 'plugin-path', 'plugin-socket',
 ]; // biome-ignore format: a list
 const switches = ['icc', 'ip-forward', 'ip-masq', 'ipv6'];
 
@@ -119,6 +122,7 @@ export function parseFlags(argv: readonly string[]): NetworkdFlags {
     defaultAddressPools: pools?.map(parsePool),
     firewall: firewallSettings(given, isOn),
     pluginSocket: given('plugin-socket'),
+    pluginDirectories: given('plugin-path')?.split(delimiter),
     logLevel,
     isPurge: values['purge'] === true,
   };
@@ -133,6 +137,7 @@ export function controllerOptions(flags: NetworkdFlags): ControllerOptions {
     defaultBridge: flags.defaultBridge,
     isForwarding: flags.isForwarding,
     firewall: flags.firewall,
+    ...(flags.pluginDirectories === undefined ? {} : { pluginDirectories: flags.pluginDirectories }),
     ...(flags.hostGateway === undefined ? {} : { hostGateway: flags.hostGateway }),
     ...(flags.defaultAddressPools === undefined ? {} : { defaultAddressPools: flags.defaultAddressPools }),
   };

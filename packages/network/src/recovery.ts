@@ -26,7 +26,10 @@ import { takeBackSandbox } from './sandboxes/remove.ts';
 
 /** Fills the memory from the store. No kernel yet: addresses are booked before anything is decided. */
 export function loadRecords(context: Context): void {
-  for (const record of context.store.networks()) context.state.networks.set(record.network.id, record);
+  for (const record of context.store.networks()) {
+    context.state.networks.set(record.network.id, record);
+    context.drivers.expect(record.network.spec.driver);
+  }
   for (const record of context.store.sandboxes()) context.state.setSandbox(record);
 }
 

@@ -10,7 +10,7 @@ describe('addresses of endpoints', () => {
     const pool = { subnet: '10.0.0.0/29', gateway: '10.0.0.1', auxAddresses: { router: '10.0.0.3' } };
     const used = new Set<string>();
     const next = (): string => {
-      const address = allocator.choose(network, pool, used);
+      const address = allocator.choose({ id: network.id, name: network.spec.name }, pool, used);
       used.add(address);
       return address;
     };
@@ -24,7 +24,7 @@ describe('addresses of endpoints', () => {
   test('a range limits the choice, not what may be asked for', () => {
     const allocator = new AddressAllocator();
     const pool = { subnet: '10.1.0.0/16', ipRange: '10.1.5.0/30', gateway: '10.1.0.1' };
-    expect(allocator.choose(network, pool, new Set())).toBe('10.1.5.0');
+    expect(allocator.choose({ id: network.id, name: network.spec.name }, pool, new Set())).toBe('10.1.5.0');
     expect(allocator.claim(pool, '10.1.9.9', new Set())).toBe('10.1.9.9');
     expect(() => allocator.claim(pool, '10.2.0.1', new Set())).toThrow('It does not belong to any of this network');
     expect(() => allocator.claim(pool, '10.1.0.1', new Set())).toThrow('Address already in use');

@@ -1,0 +1,114 @@
+/** Networks of Docker's plugins: another networkd of ours serves as the plugin, which dockerd knows as one as well. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { randomId } from '@boxship/base';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { Sandbox } from '../src/index.ts';
+import { TestNetworkd } from '../src/testsuite/networkd.ts';
+import { addressOf, refusal } from '../src/testsuite/suite.ts';
+import { neighbourAddress, TestHost } from '../src/testsuite/test-host.ts';
+
+let host: TestHost;
+let networkd: TestNetworkd;
+let plugin: TestNetworkd;
+beforeEach(() => {
+  host = new TestHost();
+  const directory = join(host.directory, 'plugins');
+  mkdirSync(directory);
+  plugin = new TestNetworkd(host, 'plugin', ['--bridge', 'none', '--plugin-socket', join(directory, 'other.sock')]);
+  networkd = new TestNetworkd(host, 'one', ['--plugin-path', directory]);
+  plugin.start();
+  networkd.start();
+});
+afterEach(async () => {
+  for (const part of [networkd, plugin]) part[Symbol.dispose]();
+  await host[Symbol.asyncDispose]();
+});
+
+const sandbox = (name: string, network = 'app'): Promise<Sandbox> =>
+  networkd.controller.createSandbox({
+    id: randomId(),
+    containerName: name,
+    hostname: name,
+    domainname: '',
+    endpoints: [{ network }],
+  });
+const create = async (options: Record<string, string> = {}, pools = [{ subnet: '10.95.0.0/24' }]) => {
+  await plugin.controller.listNetworks(); // it serves
+  return await networkd.controller.createNetwork({ name: 'app', driver: 'other', pools, options });
+};
+
+describe('a network of a plugin', () => {
+  test('containers get the interface the plugin makes, our addresses, names and routes; nothing is left', async () => {
+    for (const part of [plugin, networkd]) await part.controller.listNetworks();
+    const before = host.census([plugin.runDirectory, networkd.runDirectory]);
+    await create();
+    const [a, b] = [await sandbox('a'), await sandbox('b')];
+    expect(addressOf(a)).toBe('10.95.0.2');
+    expect(await host.canPing(a.namespacePath, addressOf(b))).toBe(true);
+    expect(await host.canPing(a.namespacePath, neighbourAddress)).toBe(true);
+    expect(await host.run(a.namespacePath, 'busybox', 'nslookup', 'b', '127.0.0.11')).toContain(addressOf(b));
+    const link = await host.run(a.namespacePath, 'ip', '-br', 'link', 'show', 'eth0');
+    expect(link).toContain(a.endpoints[0]?.macAddress);
+    for (const { id } of [a, b]) await networkd.controller.removeSandbox(id);
+    await networkd.controller.removeNetwork('app');
+    expect(host.census([plugin.runDirectory, networkd.runDirectory])).toEqual(before);
+  });
+
+  test('its words reach the user, and the network is not there', async () => {
+    const refused = await refusal(create({ 'boxship.driver': 'token' }));
+    expect(refused.message).toContain('boxship.driver=token: bridge, macvlan or ipvlan is needed');
+    expect((await networkd.controller.listNetworks()).map(({ spec }) => spec.name)).not.toContain('app');
+    const unknown = networkd.controller.createNetwork({ name: 'x', driver: 'weave' });
+    expect(await refusal(unknown)).toMatchObject({ kind: 'notFound', message: 'plugin "weave" not found' });
+  });
+
+  test('both sides die and come back; the container goes on and is taken out at last', async () => {
+    await create();
+    const a = await sandbox('a');
+    await Promise.all([networkd.kill(), plugin.kill()]);
+    expect(await host.canPing(a.namespacePath, '10.95.0.1')).toBe(true);
+    // the plugin may be the later one
+    networkd.start();
+    expect(await networkd.controller.listSandboxes()).toEqual([a]);
+    plugin.start();
+    const b = await sandbox('b');
+    expect(await host.canPing(b.namespacePath, addressOf(a))).toBe(true);
+    await networkd.controller.disconnect(a.id, 'app');
+    expect(await host.run(a.namespacePath, 'ip', '-br', 'link')).not.toContain('eth0');
+  });
+
+  test.each(['plugin.endpoint', 'plugin.joined'])(
+    'a plugin that dies at %s leaves no half of an endpoint',
+    async (point) => {
+      await create();
+      const before = host.census([plugin.runDirectory, networkd.runDirectory]);
+      await plugin.kill();
+      plugin.start(`${point}=kill`);
+      const failed = refusal(sandbox('a'));
+      await plugin.ended();
+      plugin.start();
+      expect((await failed).kind).toBe('unknown');
+      expect(await networkd.controller.listSandboxes()).toEqual([]);
+      expect(host.census([plugin.runDirectory, networkd.runDirectory])).toEqual(before);
+      const b = await sandbox('b');
+      expect(await host.canPing(b.namespacePath, '10.95.0.1')).toBe(true);
+    },
+  );
+});
+
+test('plugins are found by .spec and .json files, too', async () => {
+  const directory = join(host.directory, 'plugins');
+  writeFileSync(join(directory, 'byspec.spec'), `unix://${join(directory, 'other.sock')}\n`);
+  writeFileSync(
+    join(directory, 'byjson.json'),
+    JSON.stringify({ Name: 'byjson', Addr: `unix://${join(directory, 'other.sock')}` }),
+  );
+  writeFileSync(join(directory, 'bad.spec'), 'nowhere');
+  await plugin.controller.listNetworks();
+  for (const [index, driver] of ['byspec', 'byjson'].entries())
+    await networkd.controller.createNetwork({ name: driver, driver, pools: [{ subnet: `10.96.${index}.0/24` }] });
+  expect((await refusal(networkd.controller.createNetwork({ name: 'x', driver: 'bad' }))).message).toContain(
+    '"nowhere" is no address',
+  );
+});
