@@ -10,11 +10,12 @@ import { messageOf } from '@boxship/base';
 import { preflight } from '../src/host/preflight.ts';
 import { engineTools, testTools } from '../src/host/tools.ts';
 import { importBusybox, startEngineUnderTest } from '../test/harness/engine-under-test.ts';
-import { startDockerd } from '../test/harness/peers.ts';
+import { startDockerd, startRegistry } from '../test/harness/peers.ts';
 import { SandboxHost } from '../test/harness/sandbox-host.ts';
+import { makeShape } from './images.ts';
 import { measure, quantile } from './measure.ts';
 import { pssOf } from './memory.ts';
-import { type Docker, rows } from './rows.ts';
+import { type Docker, type Row, rows } from './rows.ts';
 
 const memoryContainers = 20;
 /** Only the rows whose title has these words are measured, and nothing is written. */
@@ -28,16 +29,23 @@ async function main(): Promise<void> {
   const peer = await startDockerd(peerHost);
   await importBusybox(ourHost, ours);
   await importBusybox(peerHost, peer);
+  const chosen = rows.filter(({ title }) => title.includes(wanted));
+  await fillRegistries(chosen, ourHost, peerHost);
   const lines: string[] = [];
-  for (const row of rows.filter(({ title }) => title.includes(wanted))) {
+  for (const row of chosen) {
     const engines: [string, Docker, SandboxHost][] = [
       ['docker', peer.docker, peerHost],
       ['boxship', ours.docker, ourHost],
     ];
     for (const [, docker, host] of engines) await row.prepare?.(docker, host);
     const [theirs, own] = await measure(
-      engines.map(([name, docker, host]) => ({ name, run: () => row.run(docker, host) })),
+      engines.map(([name, docker, host]) => ({
+        name,
+        run: () => row.run(docker, host),
+        before: async () => await row.before?.(docker),
+      })),
       row.rounds,
+      row.warmUps,
     );
     for (const [, docker, host] of engines) await row.finish?.(docker, host);
     const [a, b] = [theirs?.times ?? [], own?.times ?? []];
@@ -61,6 +69,20 @@ ${lines.join('\n')}
   const target = reportPath();
   if (target !== undefined) writeFileSync(target, report);
   console.log(target === undefined ? report : `written to ${target}`);
+}
+
+/** The same images in a registry beside each engine, in front of one directory. */
+async function fillRegistries(chosen: readonly Row[], ...hosts: readonly SandboxHost[]): Promise<void> {
+  const shapes = chosen.flatMap(({ shape }) => shape ?? []);
+  const [first] = hosts;
+  if (shapes.length === 0 || first === undefined) return;
+  for (const host of hosts) await startRegistry(host, { storage: first.path('registry') });
+  for (const shape of shapes) {
+    const layout = await makeShape(shape, first.path());
+    const to = `docker://127.0.0.1:5000/${shape}:1`;
+    const options = ['--insecure-policy', '--dest-tls-verify=false', '--preserve-digests'];
+    await first.must('skopeo', ['copy', ...options, `oci:${layout}:t`, to], { timeoutMs: 300_000 });
+  }
 }
 
 const ms = (times: readonly number[]): string =>

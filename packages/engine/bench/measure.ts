@@ -3,6 +3,8 @@
 export interface Variant {
   readonly name: string;
   readonly run: () => Promise<void>;
+  /** Before each run; not measured. */
+  readonly before?: () => Promise<void>;
 }
 
 export interface Measured {
@@ -11,11 +13,12 @@ export interface Measured {
   readonly times: readonly number[];
 }
 
-/** @param rounds counted rounds; two more warm up */
-export async function measure(variants: readonly Variant[], rounds: number): Promise<Measured[]> {
+/** @param rounds counted rounds; `warmUps` (default two) come first */
+export async function measure(variants: readonly Variant[], rounds: number, warmUps = 2): Promise<Measured[]> {
   const times = new Map<string, number[]>(variants.map(({ name }) => [name, []]));
-  for (let round = -2; round < rounds; round++) {
-    for (const { name, run } of variants) {
+  for (let round = -warmUps; round < rounds; round++) {
+    for (const { name, run, before } of variants) {
+      await before?.();
       const start = performance.now();
       await run();
       if (round >= 0) times.get(name)?.push(performance.now() - start);

@@ -1,6 +1,7 @@
 /** The rows of the ratio table: what both engines are asked to do. Targets are those of the design. */
 import { once } from 'node:events';
 import { endChild, type RunOptions, type RunResult, type SandboxHost } from '../test/harness/sandbox-host.ts';
+import type { Shape } from './images.ts';
 
 export type Docker = (args: readonly string[], options?: RunOptions) => Promise<RunResult>;
 
@@ -10,7 +11,12 @@ export interface Row {
   readonly rounds: number;
   /** Before the rounds. */
   readonly prepare?: (docker: Docker, host: SandboxHost) => Promise<void>;
+  /** Before each run; not measured. */
+  readonly before?: (docker: Docker) => Promise<void>;
   readonly run: (docker: Docker, host: SandboxHost) => Promise<void>;
+  /** The image that must be in the registry. */
+  readonly shape?: Shape;
+  readonly warmUps?: number;
   readonly finish?: (docker: Docker, host: SandboxHost) => Promise<void>;
 }
 
@@ -55,6 +61,19 @@ async function finishThroughput(docker: Docker, host: SandboxHost): Promise<void
   if (server !== undefined) await endChild(server);
   await must(docker(['rm', '-f', 'bench-server', 'bench-client']));
 }
+const pull = (shape: Shape, title: string, target: number): Row => {
+  const name = `127.0.0.1:5000/${shape}:1`;
+  return {
+    title,
+    target,
+    rounds: 3,
+    warmUps: 1,
+    shape,
+    before: async (docker) => void (await docker(['rmi', '-f', name], { timeoutMs: 120_000 })),
+    run: (docker) => must(docker(['pull', '-q', name], { timeoutMs: 300_000 })),
+    finish: async (docker) => void (await docker(['rmi', '-f', name], { timeoutMs: 120_000 })),
+  };
+};
 
 export const rows: readonly Row[] = [
   { title: '`run --rm busybox true`, bridge', target: 0.28, rounds: 15, run: runTrue('bridge') },
@@ -131,5 +150,8 @@ export const rows: readonly Row[] = [
     run: (_docker, host) => must(host.run('iperf3', ['-c', '127.0.0.1', '-p', '9201', '-n', amount])),
     finish: finishThroughput,
   },
+  pull('base', '`pull` of a base system, 210 MB in 6,700 files', 0.4),
+  pull('small', '`pull` of 50,000 files of 4 KB', 0.2),
+  pull('large', '`pull` of two files of 138 MB', 0.6),
   { title: '`ps -a`', target: 1, rounds: 15, run: (docker) => must(docker(['ps', '-a'])) },
 ];

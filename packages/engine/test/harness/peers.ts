@@ -5,12 +5,13 @@ import { dockerProgram } from './engine-under-test.ts';
 import type { RunOptions, RunResult, SandboxHost } from './sandbox-host.ts';
 
 /** Debian's docker-registry on 127.0.0.1:5000 of the namespace. */
-export async function startRegistry(host: SandboxHost): Promise<string> {
+export async function startRegistry(host: SandboxHost, options: { storage?: string } = {}): Promise<string> {
   const config = host.path('registry.yml');
-  mkdirSync(host.path('registry'), { recursive: true });
+  const storage = options.storage ?? host.path('registry');
+  mkdirSync(storage, { recursive: true });
   writeFileSync(
     config,
-    `version: 0.1\nstorage: {filesystem: {rootdirectory: ${host.path('registry')}}}\nhttp: {addr: '127.0.0.1:5000'}\nlog: {level: error}\n`,
+    `version: 0.1\nstorage: {filesystem: {rootdirectory: ${storage}}}\nhttp: {addr: '127.0.0.1:5000'}\nlog: {level: error}\n`,
   );
   host.start('registry', 'docker-registry', ['serve', config]);
   const isUp = await poll({ everyMs: 50, timeoutMs: 10_000 }, async () => {
