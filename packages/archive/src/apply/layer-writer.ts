@@ -45,16 +45,23 @@ export class LayerWriter implements TarSink, Disposable {
   readonly #base: string;
   readonly #hider: LowerHider;
   readonly #directoryTimes = new Map<string, Timestamp>();
-  #file: { fd: number; entry: TarEntry; position: number; hasHole: boolean } | undefined;
+  readonly #umask = process.umask();
+  /** Files belong to who makes them: not so below a directory that hands its group down. */
+  #ownsWhatItMakes: boolean;
+  #file: { fd: number; entry: TarEntry; position: number; hasHole: boolean; isMadeRight: boolean } | undefined;
 
   constructor(target: ApplyTarget, options: ApplyOptions = {}) {
     this.#target = target;
     this.#options = options;
     this.#limits = options.limits ?? defaultLimits;
     const root = target.kind === 'tree' ? target.root : target.upper;
+    // an upper directory is made by us; nobody knows what directories a tree has
+    this.#ownsWhatItMakes = target.kind === 'overlay' && process.geteuid?.() === 0;
     this.#directories = new DirectoryDescriptors(root, this.#limits, (parentFd, name, path) => {
       const mtime = makeParent(target, parentFd, name, path);
-      if (mtime !== undefined) this.#directoryTimes.set(path, mtime);
+      if (mtime === undefined) return;
+      this.#directoryTimes.set(path, mtime);
+      this.#ownsWhatItMakes = false; // made as it is below, whatever that is
     });
     this.#base =
       target.kind === 'tree' && target.path !== undefined ? cleanName(nameOf(target.path), this.#limits) : '';
@@ -107,7 +114,7 @@ export class LayerWriter implements TarSink, Disposable {
     this.#file = undefined;
     try {
       if (file.hasHole) ftruncateSync(file.fd, file.entry.size);
-      setMetadataFd(file.fd, file.entry, { withTimes: true });
+      setMetadataFd(file.fd, file.entry, { withTimes: true, isMadeRight: file.isMadeRight });
     } finally {
       closeSync(file.fd);
     }
@@ -131,6 +138,7 @@ export class LayerWriter implements TarSink, Disposable {
     if (entry.type !== 'directory')
       throw malformed(`member ${JSON.stringify(textOf(entry.name))} would replace the root`);
     setMetadataFd(this.#directories.get(this.#base), entry, { withTimes: false });
+    if ((entry.mode & 0o2000) !== 0) this.#ownsWhatItMakes = false;
     this.#directoryTimes.set(this.#base, entry.mtime);
   }
 
@@ -155,6 +163,7 @@ export class LayerWriter implements TarSink, Disposable {
       }
     }
     const fd = openAt(parentFd, bytesOf(base), openDirectory);
+    if ((entry.mode & 0o2000) !== 0) this.#ownsWhatItMakes = false;
     try {
       setMetadataFd(fd, entry, { withTimes: false });
       // The whiteout hid a whole directory below; the new one must not show it again.
@@ -172,7 +181,7 @@ export class LayerWriter implements TarSink, Disposable {
     const make = (): void => {
       switch (entry.type) {
         case 'file':
-          this.#file = { fd: openAt(parentFd, name, createFile, 0o600), entry, position: 0, hasHole: false };
+          this.#file = this.#openFile(entry, parentFd, name);
           return;
         case 'symlink':
           symlinkAt(bytesOf(entry.linkName), parentFd, name);
@@ -192,6 +201,13 @@ export class LayerWriter implements TarSink, Disposable {
       make();
     }
     if (entry.type !== 'file' && entry.type !== 'hardlink') setMetadataAt(parentFd, base, entry);
+  }
+
+  #openFile(entry: TarEntry, parentFd: number, name: Buffer) {
+    const isOwned = this.#ownsWhatItMakes && entry.uid === 0 && entry.gid === 0;
+    const isMadeRight = isOwned && (entry.mode & (0o7000 | this.#umask)) === 0;
+    const fd = openAt(parentFd, name, createFile, isMadeRight ? entry.mode : 0o600);
+    return { fd, entry, position: 0, hasHole: false, isMadeRight };
   }
 
   #link(entry: TarEntry, path: string, parentFd: number, name: Buffer): void {

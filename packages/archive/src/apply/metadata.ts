@@ -27,10 +27,18 @@ export function clampTime(time: Timestamp): Timestamp {
 }
 
 /** Of an open file or directory; times of directories are set at the end by the caller. */
-export function setMetadataFd(fd: number, entry: TarEntry, options: { readonly withTimes: boolean }): void {
-  chownFd(fd, entry.uid, entry.gid);
+export function setMetadataFd(
+  fd: number,
+  entry: TarEntry,
+  options: {
+    readonly withTimes: boolean;
+    /** It was made by its owner with its mode: two calls fewer for most files of most images. */
+    readonly isMadeRight?: boolean;
+  },
+): void {
+  if (options.isMadeRight !== true) chownFd(fd, entry.uid, entry.gid);
   for (const [name, value] of entry.xattrs) setXattrLeniently(fd, name, value);
-  chmodFd(fd, entry.mode);
+  if (options.isMadeRight !== true) chmodFd(fd, entry.mode);
   const mtime = clampTime(entry.mtime);
   if (options.withTimes) setTimesFd(fd, mtime, mtime);
 }
