@@ -152,7 +152,6 @@ function makeHandlers(parts: Parts, exchange: EventExchange, options: Containerd
   const { database, scheduler } = parts;
   const streams = new StreamRegistry();
   const onDelete = (sync: boolean) => scheduler.deleted(sync);
-  const roots = [...parts.snapshots.keys()];
   const imageHandlers = imagesService({ database, table: parts.images, events: exchange, onDelete });
   const leaseHandlers = leasesService({ table: parts.leases, onDelete });
   return {
@@ -187,7 +186,16 @@ function makeHandlers(parts: Parts, exchange: EventExchange, options: Containerd
       },
       plugins: [
         { type: 'io.containerd.content.v1', id: 'content' },
-        ...roots.map((id) => ({ type: 'io.containerd.snapshotter.v1', id, exports: { root: id } })),
+        ...[...parts.snapshots.keys()].map((id) => ({
+          type: 'io.containerd.snapshotter.v1',
+          id,
+          exports: { root: join(options.root, `io.containerd.snapshotter.v1.${id}`) },
+        })),
+        ...[...parts.refusedSnapshotters].map(([id, reason]) => ({
+          type: 'io.containerd.snapshotter.v1',
+          id,
+          failure: `${reason}: skip plugin`,
+        })),
         { type: 'io.containerd.metadata.v1', id: 'bolt', exports: { driver: 'sqlite' } },
         { type: 'io.containerd.differ.v1', id: 'walking' },
         { type: 'io.containerd.gc.v1', id: 'scheduler' },
@@ -209,7 +217,7 @@ function makeHandlers(parts: Parts, exchange: EventExchange, options: Containerd
     }),
     leases: leaseHandlers,
     namespaces: namespacesService({ table: parts.namespaces, events: exchange }),
-    snapshots: snapshotsService({ tables: parts.snapshots, events: exchange }),
+    snapshots: snapshotsService({ tables: parts, events: exchange }),
     streaming: streams.service(),
     tasks: tasksService({ manager: parts.manager, containers: parts.containers, log }),
     transfer: transferService({
@@ -222,7 +230,7 @@ function makeHandlers(parts: Parts, exchange: EventExchange, options: Containerd
         images: imageStoreOver(localClient(images.ImagesService, imageHandlers, namespace)),
         leases: leasesOver(localClient(leases.LeasesService, leaseHandlers, namespace)),
         applier: new LocalApplier(parts.content.in(namespace)),
-        snapshotter: (name) => snapshotterOf(parts.snapshots, name, namespace),
+        snapshotter: (name) => snapshotterOf(parts, name, namespace),
       }),
     }),
     version: versionService({ version: containerdVersion, revision: '' }),

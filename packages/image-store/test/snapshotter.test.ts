@@ -1,37 +1,108 @@
-/** The snapshotter contract on both drivers, and recovery of their directories. */
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+/** The snapshotter contract on every driver, and recovery of their directories. */
+import { execFileSync } from 'node:child_process';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { NativeSnapshotter } from '../src/snapshots/native.ts';
+import { snapshotterDrivers } from '../src/snapshots/drivers.ts';
 import { OverlaySnapshotter } from '../src/snapshots/overlay.ts';
 import type { Snapshotter } from '../src/snapshots/snapshotter.ts';
+import { withMounts } from '../src/snapshots/with-mounts.ts';
 import { snapshotterSuite } from '../src/testsuite/snapshotter.ts';
 
+/** Refused on every host that runs these tests. */
+const neverHere = ['devmapper', 'zfs', 'aufs', 'windows', 'windowsfilter'];
 const isRoot = process.getuid?.() === 0;
 
+/** Where the driver's root is: for btrfs a file system of its own, in a file. */
+function placeFor(name: string): { root: string; remove(): void } {
+  const root = mkdtempSync(join(tmpdir(), `snapshots-${name}-`));
+  const remove = () => rmSync(root, { recursive: true, force: true });
+  if (name !== 'btrfs') return { root, remove };
+  const disk = `${root}.img`;
+  execFileSync('sh', ['-c', 'truncate -s 256M "$1"; mkfs.btrfs -q "$1"; mount -o loop "$1" "$2"', 'sh', disk, root]);
+  return {
+    root,
+    remove: () => {
+      execFileSync('umount', [root]);
+      rmSync(disk);
+      remove();
+    },
+  };
+}
+
 describe.skipIf(!isRoot)('as root', () => {
-  for (const [name, open] of [
-    ['overlay', (root: string): Snapshotter => new OverlaySnapshotter({ root })],
-    ['native', (root: string): Snapshotter => new NativeSnapshotter({ root })],
-  ] as const) {
-    snapshotterSuite(name, async () => {
-      const root = mkdtempSync(join(tmpdir(), `snapshots-${name}-`));
-      let current = open(root);
+  for (const driver of snapshotterDrivers.filter(({ name }) => !neverHere.includes(name))) {
+    snapshotterSuite(driver.name, async () => {
+      const place = placeFor(driver.name);
+      expect(driver.refusal(place.root)).toBe(undefined);
+      let current = driver.open({ root: place.root });
       return {
         snapshotter: current,
         reopen: async () => {
           await current.close();
-          current = open(root);
+          current = driver.open({ root: place.root });
           return current;
         },
         close: async () => {
           await current.close();
-          rmSync(root, { recursive: true, force: true });
+          place.remove();
         },
       };
     });
   }
+
+  it('refuses what this host has not, with the reason and what to use instead', () => {
+    const root = mkdtempSync(join(tmpdir(), 'snapshots-refused-'));
+    for (const name of ['btrfs', ...neverHere]) {
+      const driver = snapshotterDrivers.find((one) => one.name === name);
+      expect(driver?.refusal(root), name).toMatch(/: use overlayfs$/);
+    }
+    rmSync(root, { recursive: true });
+  });
+
+  it('leaves no mount of erofs behind, and finds its layers again after a restart', async () => {
+    const driver = snapshotterDrivers.find(({ name }) => name === 'erofs');
+    const place = placeFor('erofs');
+    const first = driver?.open({ root: place.root }) as Snapshotter;
+    const whole = { f: 'x'.repeat(10_000), setuid: 'y' };
+    await withMounts(await first.prepare('k', ''), async (path) => {
+      for (const [name, text] of Object.entries(whole)) writeFileSync(join(path, name), text);
+      chmodSync(join(path, 'setuid'), 0o4755);
+      utimesSync(join(path, 'f'), 1000.25, 1000.25);
+      symlinkSync('f', join(path, 'link'));
+    });
+    await first.commit('base', 'k');
+    await withMounts(await first.prepare('k2', 'base'), async (path) => rmSync(join(path, 'link')));
+    await first.commit('top', 'k2');
+    await first.close();
+    expect(readFileSync('/proc/self/mountinfo', 'utf8')).not.toContain(place.root);
+    const second = driver?.open({ root: place.root }) as Snapshotter;
+    await withMounts(await second.view('v', 'top'), async (path) => {
+      expect(readdirSync(path).sort()).toEqual(['f', 'setuid']);
+      expect(readFileSync(join(path, 'f'), 'utf8')).toBe(whole.f);
+      expect(statSync(join(path, 'f')).mtimeMs).toBe(1_000_250);
+      expect(statSync(join(path, 'setuid')).mode & 0o7777).toBe(0o4755);
+    });
+    expect(existsSync(join(place.root, 'snapshots/1/layer.erofs'))).toBe(true);
+    await second.remove('v');
+    await second.remove('top');
+    await second.close();
+    place.remove();
+  });
 
   it('starts with what an interrupted run left, and says what is lost', async () => {
     const root = mkdtempSync(join(tmpdir(), 'snapshots-recover-'));

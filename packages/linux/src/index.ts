@@ -1,3 +1,4 @@
+export { createSubvolume, deleteSubvolume, isOnBtrfs, snapshotSubvolume } from './btrfs.ts';
 export { type FreezerState, freezerState, setFrozen } from './cgroup/freezer.ts';
 export {
   type CgroupPaths,

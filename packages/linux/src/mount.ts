@@ -2,6 +2,7 @@
  * mount(2) and umount2(2) with options as fstab and containerd write them. Overlays with more layers than fit into the one
  * page that mount(2) copies are mounted with paths relative to the layers' common directory.
  */
+import { spawnSync } from 'node:child_process';
 import { BoxshipError } from '@boxship/base';
 import { check, declare, errnoName, lastErrno, systemError } from './libc.ts';
 import { mountsUnder } from './mountinfo.ts';
@@ -52,6 +53,7 @@ const propagation: Readonly<Record<string, number>> = {
 const MNT_DETACH = 2;
 // the kernel copies one page and wants a terminating zero in it
 const MAX_DATA = 4095;
+const fuseMs = 10_000;
 
 export interface MountSpec {
   readonly type: string;
@@ -89,7 +91,9 @@ export function mount(spec: MountSpec): void {
   const type = spec.type === 'bind' ? 'none' : spec.type;
   const bits = isBind ? parsed.flags | flags.bind : parsed.flags;
   const data = parsed.data.join(',');
-  if (data.length > MAX_DATA && type === 'overlay') mountLongOverlay(spec, bits, parsed.data);
+  const fuse = /^fuse3?\.(.+)$/.exec(type)?.[1];
+  if (fuse !== undefined) mountFuse(fuse, spec);
+  else if (data.length > MAX_DATA && type === 'overlay') mountLongOverlay(spec, bits, parsed.data);
   else if (data.length > MAX_DATA)
     throw new BoxshipError('invalidArgument', `mount ${spec.target}: options are longer than ${MAX_DATA} bytes`);
   else call(spec.source, spec.target, type, bits, data);
@@ -105,6 +109,17 @@ function call(source: string, target: string, type: string, bits: number, data: 
     'mount',
     `${source || type} at ${target}`,
   );
+}
+
+/** A file system that is a program: mount.fuse3(8) starts it, and it goes on after the helper has ended. */
+function mountFuse(program: string, { source, target, options = [] }: MountSpec): void {
+  const { status, stderr, error } = spawnSync('mount.fuse3', [source, target, '-o', options.join(','), '-t', program], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    timeout: fuseMs,
+    encoding: 'utf8',
+  });
+  if (error !== undefined || status !== 0)
+    throw new BoxshipError('internal', `mount.fuse3 -t ${program} at ${target}: ${error?.message ?? stderr.trim()}`);
 }
 
 const pathOptions = ['lowerdir', 'upperdir', 'workdir'];

@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import { containers, images } from '@boxship/api';
 import type { Logger } from '@boxship/base';
-import { FsContentStore, NativeSnapshotter, OverlaySnapshotter } from '@boxship/image-store';
+import { FsContentStore, snapshotterDrivers } from '@boxship/image-store';
 import { type CollectorOptions, collect } from '../gc/collector.ts';
 import { CollectionScheduler } from '../gc/scheduler.ts';
 import { ContentTable } from './content.ts';
@@ -20,17 +20,16 @@ export interface StoresOptions {
   /** Persistent data. */
   readonly root: string;
   readonly log: Logger;
-  /** Default: all there are. */
-  readonly snapshotters?: readonly SnapshotterName[];
+  /** Names of {@link snapshotterDrivers}; default: all. */
+  readonly snapshotters?: readonly string[];
   /** The bundles there are; asked for when the database was lost. */
   readonly bundles?: () => readonly FoundBundle[];
 }
 
-const snapshotterNames = ['overlayfs', 'native'] as const;
-export type SnapshotterName = (typeof snapshotterNames)[number];
-
 export interface Stores extends CollectorOptions {
   readonly scheduler: CollectionScheduler;
+  /** Snapshotters that this host does not allow, and why. */
+  readonly refusedSnapshotters: ReadonlyMap<string, string>;
 }
 
 /** Opens them and ends what a crash has cut off; `resources` closes them, the last one first. */
@@ -41,14 +40,21 @@ export async function openStores(options: StoresOptions, resources: AsyncDisposa
   const onMutation = () => scheduler.mutated();
   // labels are rows of ours, by namespace: the store below keeps none
   const blobs = resources.use(new FsContentStore({ root: join(root, 'io.containerd.content.v1.content'), log }));
-  const snapshots = new Map(
-    (options.snapshotters ?? snapshotterNames).map((name) => {
-      const place = { root: join(root, `io.containerd.snapshotter.v1.${name}`), log };
-      const backend = name === 'overlayfs' ? new OverlaySnapshotter(place) : new NativeSnapshotter(place);
-      resources.defer(() => backend.close());
-      return [name as string, new SnapshotTable({ database, leases, name, backend, onMutation })];
-    }),
-  );
+  const snapshots = new Map<string, SnapshotTable>();
+  const refusedSnapshotters = new Map<string, string>();
+  for (const driver of snapshotterDrivers) {
+    const { name } = driver;
+    if (options.snapshotters?.includes(name) === false) continue;
+    const place = { root: join(root, `io.containerd.snapshotter.v1.${name}`), log };
+    const refusal = driver.refusal(place.root);
+    if (refusal !== undefined) {
+      refusedSnapshotters.set(name, refusal);
+      continue;
+    }
+    const backend = driver.open(place);
+    resources.defer(() => backend.close());
+    snapshots.set(name, new SnapshotTable({ database, leases, name, backend, onMutation }));
+  }
   for (const table of snapshots.values()) await table.recover();
   const tables: CollectorOptions = {
     database,
@@ -63,5 +69,5 @@ export async function openStores(options: StoresOptions, resources: AsyncDisposa
   if (database.replayedRecords !== undefined)
     await rebuildMetadata(tables, { isKnown: database.replayedRecords > 0, bundles: options.bundles?.() ?? [] });
   const scheduler: CollectionScheduler = resources.use(new CollectionScheduler(() => collect(tables), log));
-  return { ...tables, scheduler };
+  return { ...tables, scheduler, refusedSnapshotters };
 }

@@ -6,13 +6,23 @@ import type { EventExchange } from '../events/exchange.ts';
 import type { SnapshotTable } from '../metadata/snapshots.ts';
 import { inBlocks, labelFields, toWireMount, toWireTime } from './convert.ts';
 
-export type SnapshotTables = ReadonlyMap<string, SnapshotTable>;
+export interface SnapshotTables {
+  readonly snapshots: ReadonlyMap<string, SnapshotTable>;
+  /** Names that this host does not allow, and why. */
+  readonly refusedSnapshotters: ReadonlyMap<string, string>;
+}
 
 /** @throws invalidArgument for an empty or unknown snapshotter name */
 export function snapshotterOf(tables: SnapshotTables, name: string, namespace: string): Snapshotter {
   if (name === '') throw new BoxshipError('invalidArgument', 'snapshotter argument missing');
-  const table = tables.get(name);
-  if (table === undefined) throw new BoxshipError('invalidArgument', `snapshotter not loaded: ${name}`);
+  const table = tables.snapshots.get(name);
+  if (table === undefined) {
+    const refusal = tables.refusedSnapshotters.get(name);
+    throw new BoxshipError(
+      'invalidArgument',
+      `snapshotter not loaded: ${name}${refusal === undefined ? '' : `: ${refusal}`}`,
+    );
+  }
   return table.in(namespace);
 }
 

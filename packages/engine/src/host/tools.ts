@@ -56,6 +56,10 @@ export const testTools: readonly HostTool[] = [
   ['/usr/lib/python3/dist-packages/docker/__init__.py', 'python3-docker'],
   ['docker-compose', 'docker-compose'],
   ['strace', 'strace'],
+  ['mkfs.btrfs', 'btrfs-progs'],
+  ['mkfs.erofs', 'erofs-utils'],
+  ['fuse-overlayfs', 'fuse-overlayfs'],
+  ['mount.fuse3', 'fuse3'],
 ].map(([name = '', packageName = '']) => ({ name, reason: 'is used by the tests', packages: all(packageName) }));
 
 // a shell of an ordinary user, and some init systems, leave the sbin directories out

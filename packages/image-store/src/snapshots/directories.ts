@@ -14,15 +14,24 @@ const lostPrefix = 'lost-';
 
 export class SnapshotDirectories {
   readonly #root: string;
+  readonly #release: (path: string) => void;
   readonly #log: Logger;
   readonly #removals = new Set<Promise<void>>();
 
-  /** @throws invalidArgument for a root that cannot be written into overlay options */
-  constructor(root: string, log: Logger) {
+  /**
+   * @param release called with a directory that is about to be removed, to let go of what is more than files
+   * @throws invalidArgument for a root that cannot be written into overlay options
+   */
+  constructor(root: string, log: Logger, release: (path: string) => void = () => {}) {
     if (/[,:\\]/.test(root)) throw new BoxshipError('invalidArgument', `${root}: must not hold "," ":" or "\\"`);
     this.#root = join(root, 'snapshots');
     this.#log = log;
+    this.#release = release;
     makeDirectorySync(this.#root, 0o700);
+  }
+
+  get root(): string {
+    return this.#root;
   }
 
   path(id: number): string {
@@ -81,6 +90,7 @@ export class SnapshotDirectories {
 
   #discard(name: string): void {
     const doomed = name.startsWith('rm-') ? name : `rm-${randomBytes(8).toString('hex')}`;
+    this.#release(join(this.#root, name));
     if (doomed !== name) renameSync(join(this.#root, name), join(this.#root, doomed));
     const removal = removeTree(join(this.#root, doomed)).catch((error: unknown) => {
       this.#log.warn('removed snapshot is not freed; the next start tries again', {

@@ -38,7 +38,7 @@ export abstract class DirectorySnapshotter implements Snapshotter {
   constructor(options: DirectorySnapshotterOptions) {
     const log = options.log ?? silentLogger;
     this.#isDurable = options.isDurable ?? true;
-    this.directories = new SnapshotDirectories(options.root, log);
+    this.directories = new SnapshotDirectories(options.root, log, (directory) => this.release(directory));
     this.#metadata = new SnapshotMetadata(options.root, log);
     this.directories.recover(this.#metadata);
   }
@@ -47,6 +47,14 @@ export abstract class DirectorySnapshotter implements Snapshotter {
   protected abstract tree(id: number): string;
   /** Fills the empty directory that becomes the snapshot's. */
   protected abstract fill(directory: string, snapshot: NewSnapshot): Promise<void>;
+  /** Lets go of what a directory is beside its files (mounts, subvolumes) before it is removed. */
+  protected release(_directory: string): void {}
+  /** Makes an active snapshot what a committed one is; may say what it uses. It must stay usable if the commit fails. */
+  protected async seal(_record: SnapshotRecord): Promise<SnapshotUsage | undefined> {
+    return undefined;
+  }
+  /** Makes the trees of committed snapshots readable. */
+  protected async prepareParents(_ids: readonly number[]): Promise<void> {}
   /** How a snapshot that is not committed is mounted. */
   protected abstract mountsOf(record: SnapshotRecord): readonly Mount[];
 
@@ -71,6 +79,7 @@ export abstract class DirectorySnapshotter implements Snapshotter {
     const record = this.#metadata.get(key);
     if (record.info.kind === 'committed')
       throw new BoxshipError('failedPrecondition', `snapshot ${key} is committed: it has no mounts`);
+    await this.prepareParents(record.parentIds);
     return this.mountsOf(record);
   }
 
@@ -83,9 +92,12 @@ export abstract class DirectorySnapshotter implements Snapshotter {
   }
 
   async commit(name: string, key: string, options: SnapshotOptions = {}): Promise<void> {
-    const { id, info } = this.#metadata.get(key);
-    if (info.kind === 'active' && this.#isDurable) await syncFilesystem(this.directories.path(id));
+    const record = this.#metadata.get(key);
+    const isActive = record.info.kind === 'active';
+    const usage = isActive ? await this.seal(record) : undefined;
+    if (isActive && this.#isDurable) await syncFilesystem(this.directories.path(record.id));
     this.#metadata.commit(name, key, options);
+    if (usage !== undefined) this.#metadata.recordUsage(record.id, usage);
   }
 
   async remove(key: string): Promise<void> {
@@ -112,6 +124,7 @@ export abstract class DirectorySnapshotter implements Snapshotter {
     options: SnapshotOptions,
   ): Promise<readonly Mount[]> {
     const parentIds = this.#metadata.check(key, parent);
+    await this.prepareParents(parentIds);
     await using staged = this.directories.stage();
     await this.fill(staged.path, { kind, parentIds });
     return this.mountsOf(this.#metadata.create({ name: key, kind, parent, ...options }, (id) => staged.place(id)));
