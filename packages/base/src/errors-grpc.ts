@@ -38,6 +38,8 @@ const suffixes: Partial<Record<ErrorKind, string>> = {
   unavailable: 'unavailable',
 };
 
+const classes = Object.values(suffixes);
+
 const kinds = new Map<number, ErrorKind>();
 for (const [kind, code] of Object.entries(codes) as [ErrorKind, number][]) if (!kinds.has(code)) kinds.set(code, kind);
 
@@ -50,7 +52,9 @@ export interface GrpcStatus {
 export function toGrpcStatus(error: unknown): GrpcStatus {
   const e = BoxshipError.from(error);
   const suffix = suffixes[e.kind];
-  const message = suffix === undefined || e.message.endsWith(suffix) ? e.message : `${e.message}: ${suffix}`;
+  // an unknown error that wraps a known one says so itself
+  const isNamed = (e.kind === 'unknown' ? classes : [suffix]).some((name) => e.message.endsWith(`: ${name}`));
+  const message = suffix === undefined || isNamed ? e.message : `${e.message}: ${suffix}`;
   return { code: codes[e.kind], message };
 }
 

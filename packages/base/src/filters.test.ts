@@ -58,16 +58,18 @@ describe('several filters', () => {
 
 describe('what is no filter', () => {
   it.each([
-    ['id=web', 'unsupported operator'],
-    ['id===web', 'unsupported operator'],
-    ['id>web', 'unsupported operator'],
-    ['id==', 'expected a value'],
-    ['==web', 'expected a field'],
-    ['id==a,', 'expected a field'],
-    ['id=="a', 'quoted string not terminated'],
+    ['id=web', 'unsupported operator "="'],
+    ['id===web', 'unsupported operator "==="'],
+    ['id>web', 'expected an operator ("=="|"!="|"~=")'],
+    ['id==/a/', 'invalid quote encountered'],
+    ['labels.a/b==c', 'quoted literal not terminated'],
+    ['id==', 'expected value or quoted'],
+    ['==web', 'expected field or quoted'],
+    ['id==a,', 'expected field or quoted'],
+    ['id=="a', 'quoted literal not terminated'],
     ['id=="a"b', 'expected a comma'],
-    ['labels.', 'expected a field'],
-    ['1d==a', 'expected a field'],
+    ['labels.', 'expected field or quoted'],
+    ['1d==a', 'expected field or quoted'],
     ['id~=(', 'bad regular expression'],
     ['id=="\\q"', 'bad escape in quoted string'],
   ])('%s: %s', (filter, reason) => {

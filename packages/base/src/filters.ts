@@ -25,17 +25,15 @@ function parseFilter(source: string): FilterPredicate {
   const selectors: FilterPredicate[] = [];
   let at = 0;
   const fail = (what: string): never => {
-    throw new BoxshipError(
-      'invalidArgument',
-      `filters: parse error: [${source.slice(0, at)} >|${source.slice(at)}|< ]: ${what}`,
-    );
+    const marked = `${text.slice(0, at)} >|${text.slice(at, at + 1)}|< ${text.slice(at + 1)}`;
+    throw new BoxshipError('invalidArgument', `filters: parse error: [${at < text.length ? marked : text}]: ${what}`);
   };
   const quoted = (closers: string): string | undefined => {
     const open = text[at];
     if (open === undefined || !closers.includes(open)) return undefined;
     let end = at + 1;
     while (end < text.length && text[end] !== open) end += text[end] === '\\' ? 2 : 1;
-    if (end >= text.length) fail('quoted string not terminated');
+    if (end >= text.length) fail('quoted literal not terminated');
     const raw = text.slice(at + 1, end);
     at = end + 1;
     if (open !== '"') return raw.replaceAll(`\\${open}`, open);
@@ -49,7 +47,7 @@ function parseFilter(source: string): FilterPredicate {
     const inQuotes = quoted('"');
     if (inQuotes !== undefined) return inQuotes;
     const match = /^[A-Za-z][A-Za-z0-9_]*/.exec(text.slice(at));
-    if (match === null) return fail('expected a field');
+    if (match === null) return fail('expected field or quoted');
     at += match[0].length;
     return match[0];
   };
@@ -63,13 +61,14 @@ function parseFilter(source: string): FilterPredicate {
     if (at >= text.length || text[at] === ',') {
       selectors.push((lookup) => (lookup(path) ?? '') !== '');
     } else {
-      const operator = text.slice(at, at + 2);
-      if (operator !== '==' && operator !== '!=' && operator !== '~=') fail('unsupported operator');
-      at += 2;
-      if (text[at] === '=') fail('unsupported operator');
+      const operator = /^[=!~]+/.exec(text.slice(at))?.[0] ?? fail(notAnOperator(text.slice(at)));
+      if (operator !== '==' && operator !== '!=' && operator !== '~=')
+        fail(`unsupported operator ${JSON.stringify(operator)}`);
+      at += operator.length;
       while (text[at] === ' ') at++;
+      if (operator !== '~=' && /^[/|]/.test(text.slice(at))) fail('invalid quote encountered');
       const inQuotes = quoted(operator === '~=' ? '"/|' : '"');
-      const value = inQuotes ?? /^[^\s,]+/.exec(text.slice(at))?.[0] ?? fail('expected a value');
+      const value = inQuotes ?? /^[^\s,]+/.exec(text.slice(at))?.[0] ?? fail('expected value or quoted');
       if (inQuotes === undefined) at += value.length;
       selectors.push(selector(path, operator as Operator, value, fail));
     }
@@ -80,6 +79,14 @@ function parseFilter(source: string): FilterPredicate {
     while (text[at] === ' ') at++;
   }
   return (lookup) => selectors.every((matches) => matches(lookup));
+}
+
+/** In the words of containerd's scanner, which takes `/` and `|` for quotes wherever they stand. */
+function notAnOperator(rest: string): string {
+  const quote = rest[0] ?? '';
+  return '"/|'.includes(quote) && !rest.slice(1).includes(quote)
+    ? 'quoted literal not terminated'
+    : 'expected an operator ("=="|"!="|"~=")';
 }
 
 function selector(path: string[], operator: Operator, value: string, fail: (what: string) => never): FilterPredicate {

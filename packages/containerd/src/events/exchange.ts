@@ -1,6 +1,6 @@
 /** The event bus: publish, forward, subscribe. No history but that of a restart; a slow reader delays nobody. */
 import { type Any, type Envelope, encodeAny, nowTimestamp } from '@boxship/api';
-import { BoxshipError, Broadcast, parseFilters } from '@boxship/base';
+import { BoxshipError, Broadcast, parseFilters, toGrpcStatus } from '@boxship/base';
 import { checkNamespace } from '../rpc.ts';
 import { eventLookup } from './event-lookup.ts';
 import { RestartHistory } from './restart-history.ts';
@@ -45,7 +45,7 @@ export class EventExchange {
     } catch (error) {
       throw new BoxshipError(
         'unknown',
-        `subscription error: failed parsing subscription filters: ${(error as Error).message}`,
+        `subscription error: failed parsing subscription filters: ${toGrpcStatus(error).message}`,
         { cause: error },
       );
     }

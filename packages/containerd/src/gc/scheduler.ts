@@ -55,6 +55,9 @@ export class CollectionScheduler implements AsyncDisposable {
 
   async #once(): Promise<void> {
     const start = performance.now();
+    // what was scheduled is done by this run
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
     this.#mutations = 0;
     await this.#collect();
     const tookMs = performance.now() - start;

@@ -50,7 +50,10 @@ export function resolveRuntime(runtime: string, known: ReadonlyMap<string, strin
       // not in this directory: the next one is tried
     }
   }
-  throw new BoxshipError('notFound', `runtime "${runtime}" binary not installed "${name}"`);
+  throw new BoxshipError(
+    'unknown',
+    `failed to start shim: failed to resolve runtime path: runtime "${runtime}" binary not installed "${name}": file does not exist`,
+  );
 }
 
 function checkExecutable(path: string, runtime: string): string {

@@ -1,6 +1,6 @@
 /** `containerd.services.containers.v1.Containers`: metadata of containers, no processes. */
 import { type containers, eventTypes, nowTimestamp, type ServiceHandlers } from '@boxship/api';
-import { BoxshipError, checkIdentifier, type FieldLookup, parseFilters } from '@boxship/base';
+import { BoxshipError, checkIdentifier, type FieldLookup, messageOf, parseFilters } from '@boxship/base';
 import { checkLabels } from '@boxship/image-store';
 import type { EventExchange } from '../events/exchange.ts';
 import type { Database } from '../metadata/database.ts';
@@ -86,7 +86,7 @@ export function containersService(options: {
 
 function checkContainer(container: containers.Container | undefined): containers.Container {
   if (container === undefined) throw new BoxshipError('invalidArgument', 'container must be set');
-  checkIdentifier(container.id);
+  checkContainerId(container.id);
   checkLabels(container.labels);
   if (container.runtime === undefined || container.runtime.name === '')
     throw new BoxshipError('invalidArgument', `container ${container.id}: container.Runtime.Name must be set`);
@@ -98,6 +98,15 @@ function checkContainer(container: containers.Container | undefined): containers
       `container ${container.id}: container.Snapshotter must be set if container.SnapshotKey is set`,
     );
   return container;
+}
+
+function checkContainerId(id: string): void {
+  try {
+    checkIdentifier(id);
+  } catch (cause) {
+    const text = `create container failed validation: container.ID: ${messageOf(cause)}`;
+    throw new BoxshipError('invalidArgument', text, { cause });
+  }
 }
 
 function applyMask(

@@ -133,7 +133,7 @@ export function tasksService(options: {
     async exec(request, context) {
       const { execId, terminal, stdin, stdout, stderr, spec } = request;
       if (execId === '') throw new BoxshipError('invalidArgument', 'exec id cannot be empty');
-      checkIdentifier(execId);
+      checkExecId(execId);
       await relay(request, context, { operation: 'Exec' }, (client, id) =>
         client.exec({ id, execId, terminal, stdin, stdout, stderr, spec }),
       );
@@ -214,4 +214,12 @@ function toProcess(state: shimTask.StateResponse): taskTypes.Process {
     exitStatus: state.exitStatus,
     exitedAt: state.exitedAt,
   };
+}
+
+function checkExecId(id: string): void {
+  try {
+    checkIdentifier(id);
+  } catch (cause) {
+    throw new BoxshipError('invalidArgument', `invalid exec id ${id}: ${messageOf(cause)}`, { cause });
+  }
 }

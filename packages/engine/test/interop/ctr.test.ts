@@ -106,6 +106,13 @@ describe('ctr', () => {
     expect([result.code, result.stdout]).toEqual([5, 'go-shim\n']);
   });
 
+  it.each(['native', 'erofs', 'fuse-overlayfs'])('runs over snapshots of %s', async (snapshotter) => {
+    await mustCtr(['images', 'pull', '--plain-http', '--snapshotter', snapshotter, image]);
+    const script = 'echo new > /new; cat /new; wc -c < /bin/busybox';
+    const run = ['run', '--rm', '--snapshotter', snapshotter, image, `on-${snapshotter}`, 'sh', '-c', script];
+    expect(await mustCtr(run)).toMatch(/^new\n\d{6,}\n$/);
+  });
+
   it('leaves nothing behind', async () => {
     await mustCtr(['images', 'rm', '--sync', image]);
     expect(await mustCtr(['content', 'ls', '-q'])).toBe('');

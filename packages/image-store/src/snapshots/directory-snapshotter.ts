@@ -78,7 +78,10 @@ export abstract class DirectorySnapshotter implements Snapshotter {
   async mounts(key: string): Promise<readonly Mount[]> {
     const record = this.#metadata.get(key);
     if (record.info.kind === 'committed')
-      throw new BoxshipError('failedPrecondition', `snapshot ${key} is committed: it has no mounts`);
+      throw new BoxshipError(
+        'failedPrecondition',
+        `failed to get active mount: requested snapshot ${key} not active or view`,
+      );
     await this.prepareParents(record.parentIds);
     return this.mountsOf(record);
   }

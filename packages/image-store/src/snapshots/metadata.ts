@@ -100,7 +100,11 @@ export class SnapshotMetadata {
     if (parent === '') return [];
     const row = this.#find(parent);
     if (row === undefined) throw new BoxshipError('notFound', `parent snapshot ${parent} does not exist`);
-    if (row.kind !== 'committed') throw new BoxshipError('invalidArgument', `parent "${parent}" is not committed`);
+    if (row.kind !== 'committed')
+      throw new BoxshipError(
+        'invalidArgument',
+        `failed to create snapshot: parent "${parent}" is not committed snapshot`,
+      );
     return [row.id, ...this.#ancestors(row)];
   }
 
@@ -131,7 +135,11 @@ export class SnapshotMetadata {
       if (row === undefined) throw new BoxshipError('notFound', `snapshot ${key} does not exist`);
       if (name === '') throw new BoxshipError('invalidArgument', 'snapshot name must not be empty');
       if (this.#find(name) !== undefined) throw new BoxshipError('alreadyExists', `snapshot "${name}": already exists`);
-      if (row.kind !== 'active') throw new BoxshipError('failedPrecondition', `snapshot ${key} is not active`);
+      if (row.kind !== 'active')
+        throw new BoxshipError(
+          'failedPrecondition',
+          `failed to commit snapshot: snapshot ${JSON.stringify(key)} is not active`,
+        );
       this.#database
         .prepare(
           "UPDATE snapshot SET name = ?, kind = 'committed', labels = ?, updated_at = ?, created_at = ? WHERE id = ?",
