@@ -76,6 +76,14 @@ describe('parseDaemonConfig', () => {
     expect([hasDefaultBridge, warnings]).toEqual([false, []]);
   });
 
+  it('reads options of new networks, by driver', () => {
+    const flags = ['--default-network-opt', 'bridge=a.b=1=2', '--default-network-opt=bridge=c='];
+    expect(parse({}, ...flags).defaultNetworkOptions).toEqual({ bridge: { 'a.b': '1=2', c: '' } });
+    const file = { 'default-network-opts': { macvlan: { parent: 'eth0' } } };
+    expect(parse(file).defaultNetworkOptions).toEqual({ macvlan: { parent: 'eth0' } });
+    expect(() => parse({}, '--default-network-opt', 'bridge')).toThrow('use DRIVER=KEY=VALUE');
+  });
+
   it('warns of what has no meaning and of what it does not know', () => {
     expect(parse({ experimental: true, whatever: 1 }).warnings).toEqual([
       'setting "experimental" has no effect here',

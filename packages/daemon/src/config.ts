@@ -61,6 +61,8 @@ export interface DaemonConfig {
   readonly tls: TlsConfig | undefined;
   /** What was said for the network service, which the engine starts: flags of its command line. */
   readonly networkFlags: readonly string[];
+  /** Options of new networks that do not set them, by driver. */
+  readonly defaultNetworkOptions: Readonly<Record<string, Readonly<Record<string, string>>>>;
   /** `--bridge none`: containers that name no network have none. */
   readonly hasDefaultBridge: boolean;
   /** Settings that were given, by their flag's name, in whichever way. */
@@ -153,6 +155,21 @@ function networkFlagsOf(name: string, value: unknown): string[] {
   if (typeof value !== 'object' || value === null) return [`--${name}=${String(value)}`];
   const { base, size } = value as { base?: unknown; size?: unknown };
   return [`--${name}=base=${String(base)},size=${String(size)}`];
+}
+
+/** `DRIVER=KEY=VALUE` as a flag; in daemon.json an object of objects. @throws invalidArgument */
+function networkOptionsOf(value: unknown): Record<string, Record<string, string>> {
+  const result: Record<string, Record<string, string>> = {};
+  if (Array.isArray(value))
+    for (const item of value) {
+      const [, driver, key, text] = /^([^=]+)=([^=]+)=(.*)$/s.exec(String(item)) ?? [];
+      if (driver === undefined || key === undefined || text === undefined)
+        throw new BoxshipError('invalidArgument', `invalid default-network-opt "${item}": use DRIVER=KEY=VALUE`);
+      result[driver] = { ...result[driver], [key]: text };
+    }
+  else if (typeof value === 'object' && value !== null)
+    for (const [driver, options] of Object.entries(value)) result[driver] = pairs(options);
+  return result;
 }
 
 function ulimitsOf(value: unknown): Record<string, { soft: number; hard: number }> {
@@ -259,6 +276,7 @@ function build(settings: Settings, defaults: { readonly loggerPath: string }): D
     shutdownTimeoutSeconds: seconds(settings['shutdown-timeout'] ?? 15),
     tls,
     networkFlags: networkSettings.flatMap((name) => networkFlagsOf(name, settings[name])),
+    defaultNetworkOptions: networkOptionsOf(settings['default-network-opt']),
     hasDefaultBridge: settings['bridge'] !== 'none',
     given: new Set(Object.keys(settings)),
     warnings,

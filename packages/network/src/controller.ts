@@ -65,6 +65,8 @@ export interface EndpointSpec {
   readonly links?: readonly string[];
   readonly ipv4Address?: string;
   readonly ipv6Address?: string;
+  /** Further addresses of the interface, of both families. */
+  readonly linkLocalAddresses?: readonly string[];
   readonly macAddress?: string;
   readonly driverOptions?: Readonly<Record<string, string>>;
   readonly gatewayPriority?: number;

@@ -89,15 +89,17 @@ export function endpointSpecToWire(spec: EndpointSpec): wire.EndpointSpec {
     macAddress: spec.macAddress ?? '',
     driverOptions: { ...spec.driverOptions },
     gatewayPriority: spec.gatewayPriority ?? 0,
+    linkLocalAddresses: [...(spec.linkLocalAddresses ?? [])],
   };
 }
 
 export function endpointSpecFromWire(spec: wire.EndpointSpec): EndpointSpec {
-  const { network, aliases, links, driverOptions, gatewayPriority, ...addresses } = spec;
+  const { network, aliases, links, driverOptions, gatewayPriority, linkLocalAddresses, ...addresses } = spec;
   return {
     network,
     ...(aliases.length > 0 ? { aliases } : {}),
     ...(links.length > 0 ? { links } : {}),
+    ...(linkLocalAddresses.length > 0 ? { linkLocalAddresses } : {}),
     ...(Object.keys(driverOptions).length > 0 ? { driverOptions } : {}),
     ...(gatewayPriority === 0 ? {} : { gatewayPriority }),
     ...given(addresses),

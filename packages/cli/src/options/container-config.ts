@@ -50,6 +50,7 @@ export const containerFlags = {
   label: flag.list({ short: 'l', help: 'Set meta data on a container' }),
   'label-file': flag.list({ help: 'Read in a line delimited file of labels' }),
   link: flag.list({ help: 'Add link to another container' }),
+  'link-local-ip': flag.list({ help: 'Container IPv4/IPv6 link-local addresses' }),
   'log-driver': flag.string({ help: 'Logging driver for the container' }),
   'log-opt': flag.list({ help: 'Log driver options' }),
   'mac-address': flag.string({ help: 'Container MAC address (e.g., 92:d0:c6:0a:29:33)' }),
@@ -219,11 +220,18 @@ function endpoints(
     const fields = text.split(',').map((field) => field.split(/=(.*)/s) as [string, string]);
     const all = (key: string) => fields.filter(([name]) => name === key).map(([, value]) => value);
     const [ip] = all('ip');
+    const [ip6] = all('ip6');
+    const linkLocal = all('link-local-ip');
+    const ipam = {
+      ...(ip === undefined ? {} : { IPv4Address: ip }),
+      ...(ip6 === undefined ? {} : { IPv6Address: ip6 }),
+      ...(linkLocal.length === 0 ? {} : { LinkLocalIPs: linkLocal }),
+    };
     const [mac] = all('mac-address');
     const [priority] = all('gw-priority');
     return {
       ...(all('alias').length > 0 ? { Aliases: all('alias') } : {}),
-      ...(ip === undefined ? {} : { IPAMConfig: { IPv4Address: ip } }),
+      ...(Object.keys(ipam).length === 0 ? {} : { IPAMConfig: ipam }),
       ...(mac === undefined ? {} : { MacAddress: mac }),
       ...(priority === undefined ? {} : { GwPriority: Number(priority) }),
       ...(all('driver-opt').length > 0 ? { DriverOpts: toMap(all('driver-opt')) } : {}),
@@ -231,10 +239,21 @@ function endpoints(
   };
   const main = of(first);
   if (values['network-alias'].length > 0) main.Aliases = [...(main.Aliases ?? []), ...values['network-alias']];
-  if (values.ip !== '' || values.ip6 !== '') main.IPAMConfig = { IPv4Address: values.ip, IPv6Address: values.ip6 };
+  const linkLocal = values['link-local-ip'];
+  if (values.ip !== '' || values.ip6 !== '' || linkLocal.length > 0)
+    main.IPAMConfig = {
+      IPv4Address: values.ip,
+      IPv6Address: values.ip6,
+      ...(linkLocal.length === 0 ? {} : { LinkLocalIPs: [...linkLocal] }),
+    };
+  // on user networks a link is a name in the DNS: the network's affair
+  if (values.link.length > 0 && isUserDefined(networkName(first))) main.Links = [...values.link];
   if (values['mac-address'] !== '') main.MacAddress = values['mac-address'];
   return Object.fromEntries([[networkName(first), main], ...others.map((text) => [networkName(text), of(text)])]);
 }
+
+const isUserDefined = (network: string): boolean =>
+  !['', 'default', 'bridge', 'host', 'none'].includes(network) && !network.startsWith('container:');
 
 function restartPolicy(text: string): { Name: string; MaximumRetryCount: number } {
   const [name = '', count] = text.split(':');

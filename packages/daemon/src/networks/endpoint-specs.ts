@@ -24,6 +24,7 @@ export function endpointSpec(network: string, settings: EndpointSettingsRequest)
     ...(Links === undefined || Links.length === 0 ? {} : { links: [...Links] }),
     ...(IPAMConfig?.IPv4Address ? { ipv4Address: IPAMConfig.IPv4Address } : {}),
     ...(IPAMConfig?.IPv6Address ? { ipv6Address: IPAMConfig.IPv6Address } : {}),
+    ...(IPAMConfig?.LinkLocalIPs?.length ? { linkLocalAddresses: [...IPAMConfig.LinkLocalIPs] } : {}),
     ...(MacAddress ? { macAddress: MacAddress } : {}),
     ...(DriverOpts === undefined ? {} : { driverOptions: { ...DriverOpts } }),
     ...(GwPriority === undefined || GwPriority === 0 ? {} : { gatewayPriority: GwPriority }),

@@ -12,15 +12,13 @@ export function endpointSettings(
   networkId: string,
   apiVersion: string,
 ): EndpointSettings {
-  const ipam =
-    spec.ipv4Address === undefined && spec.ipv6Address === undefined
-      ? null
-      : {
-          ...(spec.ipv4Address === undefined ? {} : { IPv4Address: spec.ipv4Address }),
-          ...(spec.ipv6Address === undefined ? {} : { IPv6Address: spec.ipv6Address }),
-        };
+  const ipam = {
+    ...(spec.ipv4Address === undefined ? {} : { IPv4Address: spec.ipv4Address }),
+    ...(spec.ipv6Address === undefined ? {} : { IPv6Address: spec.ipv6Address }),
+    ...(spec.linkLocalAddresses === undefined ? {} : { LinkLocalIPs: [...spec.linkLocalAddresses] }),
+  };
   return {
-    IPAMConfig: ipam,
+    IPAMConfig: Object.keys(ipam).length === 0 ? null : ipam,
     // those of the default bridge are told in HostConfig
     Links: spec.links === undefined || spec.network === 'bridge' ? null : [...spec.links],
     Aliases: spec.aliases === undefined ? null : [...spec.aliases],

@@ -68,9 +68,10 @@ export async function createNetwork(parts: Parts, request: NetworkCreateRequest)
   if (predefined.has(name))
     throw new BoxshipError('permissionDenied', `operation is not permitted on predefined ${name} network `);
   const { IPAM } = request;
+  const driver = request.Driver || 'bridge';
   const network = await controllerOf(parts).createNetwork({
     name,
-    driver: request.Driver || 'bridge',
+    driver,
     isInternal: request.Internal ?? false,
     ...(request.EnableIPv4 === undefined ? {} : { enableIPv4: request.EnableIPv4 }),
     ...(request.EnableIPv6 === undefined ? {} : { enableIPv6: request.EnableIPv6 }),
@@ -86,7 +87,7 @@ export async function createNetwork(parts: Parts, request: NetworkCreateRequest)
       ...(pool.Gateway ? { gateway: pool.Gateway } : {}),
       ...(pool.AuxiliaryAddresses === undefined ? {} : { auxAddresses: { ...pool.AuxiliaryAddresses } }),
     })),
-    options: { ...request.Options },
+    options: { ...parts.config.defaultNetworkOptions[driver], ...request.Options },
     labels: { ...request.Labels },
   });
   parts.events.publish('network', 'create', network.id, { name, type: network.spec.driver });

@@ -1,5 +1,6 @@
 /** Puts an endpoint into its sandbox: the driver's interface, and what the user set on it. */
 import { BoxshipError } from '@boxship/base';
+import { findLink, newAddress } from '@boxship/linux';
 import type { Context } from '../context.ts';
 import type { Network } from '../controller.ts';
 import type { SandboxAccess } from '../drivers/driver.ts';
@@ -16,12 +17,24 @@ export async function joinNetwork(
   sandbox: SandboxAccess,
 ): Promise<EndpointRecord> {
   const joined = await driverNamed(context, network.spec.driver).join(network, record, sandbox);
+  addLinkLocal(sandbox, joined);
   const sysctls = interfaceSysctls(record.endpoint.spec, record.endpoint.interfaceName);
   if (sysctls.length === 0) return joined;
   sandbox.inside(() => {
     for (const { path, value } of sysctls) setParameter(path, value);
   });
   return joined;
+}
+
+/** With the prefix lengths of RFC 3927 and RFC 4291. */
+function addLinkLocal(sandbox: SandboxAccess, { endpoint }: EndpointRecord): void {
+  const addresses = endpoint.spec.linkLocalAddresses ?? [];
+  const link = addresses.length === 0 ? undefined : findLink(sandbox.route, endpoint.interfaceName);
+  if (link === undefined) return;
+  const requests = addresses.map((address) =>
+    newAddress({ linkIndex: link.index, address, prefixLength: address.includes(':') ? 64 : 16 }),
+  );
+  sandbox.route.execute(...requests);
 }
 
 function setParameter(path: string, value: string): void {

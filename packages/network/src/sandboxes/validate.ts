@@ -45,6 +45,8 @@ export function validateSandbox(context: Context, spec: SandboxSpec): { endpoint
 /** @throws invalidArgument with Docker's texts */
 export function validateEndpoint(endpoint: EndpointSpec, network: Network): void {
   validateAddresses(endpoint, network);
+  for (const address of endpoint.linkLocalAddresses ?? [])
+    if (isIP(address) === 0) throw new BoxshipError('invalidArgument', `invalid link-local IP address: ${address}`);
   const name = wantedInterfaceName(endpoint) ?? 'eth0';
   interfaceSysctls(endpoint, name);
   for (const alias of endpoint.aliases ?? [])

@@ -212,7 +212,8 @@ export function networkTests(suite: Suite): void {
       { subnet: '10.34.0.0/24', gateway: '10.34.0.1' },
       { subnet: 'fd34::/64', gateway: 'fd34::ff' },
     ]);
-    const endpoint = { network: 'dual', ipv4Address: '10.34.0.9', ipv6Address: 'FD34:0::9' };
+    const linkLocalAddresses = ['169.254.7.7', 'fe80::7'];
+    const endpoint = { network: 'dual', ipv4Address: '10.34.0.9', ipv6Address: 'FD34:0::9', linkLocalAddresses };
     const web = await suite.sandbox('web', { endpoints: [endpoint] });
     expect(web.endpoints[0]).toMatchObject({
       ipv4Address: '10.34.0.9',
@@ -221,6 +222,8 @@ export function networkTests(suite: Suite): void {
       ipv6Gateway: 'fd34::ff',
     });
     expect(await suite.host.canPing(suite.host.namespace, 'fd34::9')).toBe(true);
+    const addresses = await suite.host.run(web.namespacePath, 'ip', '-br', 'addr', 'show', 'eth0');
+    for (const text of ['169.254.7.7/16', 'fe80::7/64']) expect(addresses).toContain(text);
     const taken = { network: 'dual', ipv6Address: 'fd34::9' };
     expect((await refusal(suite.sandbox('late', { endpoints: [taken] }))).message).toBe('Address already in use');
     await suite.controller.createNetwork({ name: 'auto', driver: 'bridge' });

@@ -118,19 +118,28 @@ export const connect = defineCommand({
   flags: {
     alias: flag.strings({ help: 'Add network-scoped alias for the container' }),
     'driver-opt': flag.strings({ help: 'driver options for the network' }),
+    'gw-priority': flag.int({
+      help: 'Highest gw-priority provides the default gateway. Accepts positive and negative values.',
+    }),
     ip: flag.string({ help: 'IPv4 address (e.g., "172.30.100.104")' }),
     ip6: flag.string({ help: 'IPv6 address (e.g., "2001:db8::33")' }),
     link: flag.list({ help: 'Add link to another container' }),
+    'link-local-ip': flag.strings({ help: 'Add a link-local address for the container' }),
   },
   operands: { min: 2, max: 2 },
   async run(context, values, [network = '', container = '']) {
     await context.client.networks.connect(network, {
       Container: container,
       EndpointConfig: {
-        IPAMConfig: { IPv4Address: values.ip, IPv6Address: values.ip6 },
+        IPAMConfig: {
+          IPv4Address: values.ip,
+          IPv6Address: values.ip6,
+          ...(values['link-local-ip'].length === 0 ? {} : { LinkLocalIPs: [...values['link-local-ip']] }),
+        },
         Links: [...values.link],
         Aliases: [...values.alias],
         DriverOpts: toMap(values['driver-opt']),
+        ...(values['gw-priority'] === 0 ? {} : { GwPriority: values['gw-priority'] }),
       },
     });
     return 0;
