@@ -16,6 +16,7 @@ import { makeShape } from './images.ts';
 import { measure, quantile } from './measure.ts';
 import { pssOf } from './memory.ts';
 import { type Docker, type Row, rows } from './rows.ts';
+import { shimRows } from './shims.ts';
 
 const memoryContainers = 20;
 /** Only the rows whose title has these words are measured, and nothing is written. */
@@ -53,6 +54,13 @@ async function main(): Promise<void> {
     lines.push(`| ${row.title} | ${ms(a)} | ${ms(b)} | **${ratio.toFixed(2)}** | ≤ ${row.target} |`);
     console.log(lines.at(-1));
   }
+  const shims = 'shims'.includes(wanted)
+    ? await shimRows(
+        { docker: peer.docker, socket: peer.socket, directory: peerHost.directory },
+        { docker: ours.docker, socket: ours.socket, directory: ourHost.directory },
+      )
+    : [];
+  for (const line of shims) console.log(line);
   if (wanted !== '') return;
   lines.push(await memoryRow(peer.docker, peerHost.directory, ours.docker, ourHost.directory));
   console.log(lines.at(-1));
@@ -65,6 +73,12 @@ The ratio is of the medians: below 1 boxship is faster. The last column is the a
 | What | dockerd | boxship | ratio | aim |
 | --- | --- | --- | --- | --- |
 ${lines.join('\n')}
+
+What supervises the containers: a \`containerd-shim-runc-v2\` each there, one shim for all here.
+
+| What | dockerd | boxship | ratio | aim |
+| --- | --- | --- | --- | --- |
+${shims.join('\n')}
 `;
   const target = reportPath();
   if (target !== undefined) writeFileSync(target, report);

@@ -3,8 +3,26 @@ import { readFileSync } from 'node:fs';
 import { processesWith } from '../test/harness/engine-under-test.ts';
 
 /** Bytes held by every process whose command line names `text`. */
-export function pssOf(text: string): number {
-  return processesWith(text).reduce((sum, { pid }) => {
+export const pssOf = (text: string): number => pssOfAll(processesWith(text).map(({ pid }) => pid));
+
+/** Bytes held by the shims of the engine in `directory`, with whatever they keep beside themselves. */
+export function shimMemory(directory: string): number {
+  const shims = processesWith(directory).filter(({ commandLine }) => /containerd-shim|shim\.cjs/.test(commandLine));
+  const keepers = processesWith('sleep').filter(({ pid }) => variableOf(pid, 'BOXSHIP_KEEPER').startsWith(directory));
+  return pssOfAll([...shims, ...keepers].map(({ pid }) => pid));
+}
+
+function variableOf(pid: number, name: string): string {
+  try {
+    const variables = readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0');
+    return variables.find((each) => each.startsWith(`${name}=`))?.slice(name.length + 1) ?? '';
+  } catch {
+    return ''; // ended meanwhile
+  }
+}
+
+function pssOfAll(pids: readonly number[]): number {
+  return pids.reduce((sum, pid) => {
     try {
       const line = /^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'));
       return sum + Number(line?.[1] ?? 0) * 1024;

@@ -76,8 +76,8 @@ describe('output of any kind', () => {
   it.each(kinds)(
     '%s: attached readers and the log get every byte',
     async (_name, bytes) => {
-      const attach = join(h.root, 'a.sock');
-      const log = join(h.root, 'local.log');
+      const attach = join(h.root, `${h.newId()}.sock`);
+      const log = join(h.root, `${h.newId()}.log`);
       writeFileSync(join(h.rootfs, 'tmp/content'), bytes);
       const uri = h.logUri(log, { driver: 'local', attach, 'max-size': String(10 ** 9) });
       const { id } = await h.create(['cat', '/tmp/content'], { stdout: uri });
