@@ -105,6 +105,18 @@ describe('output of any kind', () => {
 });
 
 describe('processes', () => {
+  it("a checkpoint that CRIU refuses is told in the runtime's words, and the container goes on", async () => {
+    const { id, bundle } = await h.run1(['sleep', '1000'], { stdout: h.logUri(join(h.root, 'ck.log')) });
+    const checkpoint = h.task.checkpoint({ id, path: join(bundle, 'image'), options: undefined });
+    // its output leads into FIFOs of the host, which CRIU does not take along
+    await expect(checkpoint).rejects.toThrow(/^OCI runtime checkpoint failed: ./);
+    expect((await h.task.state({ id, execId: '' })).status).toBe(2);
+    expect(h.topics(id)).not.toContain('/tasks/checkpointed');
+    await h.task.kill({ id, execId: '', signal: 9, all: false });
+    await h.wait(id);
+    await h.task.delete({ id, execId: '' });
+  });
+
   it(
     'orphans without number leave no zombie with the shim',
     async () => {

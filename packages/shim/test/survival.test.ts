@@ -154,6 +154,26 @@ describe('kill -9 of the shim', () => {
     await h.task.delete({ id, execId: '' });
   });
 
+  it('an upgrade under running containers: the successor is the program that is installed by then', async () => {
+    const log = join(h.root, 'up.log');
+    const { id, pid } = await h.run1(tick(log), { stdout: h.logUri(log) });
+    const program = readFileSync(h.executable, 'utf8');
+    writeFileSync(h.executable, program.replace('exec ', 'BOXSHIP_INSTALLED=later exec '));
+    const before = h.shimPid;
+    process.kill(before, 'SIGTERM');
+    await h.client.closed;
+    await h.until(() => [undefined, 'Z'].includes(processStat(before)?.state));
+    await h.startShim();
+    expect(readFileSync(`/proc/${h.shimPid}/environ`, 'latin1')).toContain('BOXSHIP_INSTALLED=later');
+    expect(await h.task.state({ id, execId: '' })).toMatchObject({ pid, status: 2 });
+    const seen = ticks(log).length;
+    await h.until(() => ticks(log).length > seen + 3);
+    await h.task.kill({ id, execId: '', signal: 9, all: false });
+    expect(await h.wait(id)).toBe(137);
+    expect(ticks(log)).toEqual(ticks(log).map((_, i) => i));
+    await h.task.delete({ id, execId: '' });
+  });
+
   it('an unfinished line is continued, not cut', async () => {
     const log = join(h.root, 'line.log');
     const stdin = join(h.root, 'line.in');
