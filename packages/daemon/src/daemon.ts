@@ -22,6 +22,7 @@ import { createHttpServer } from './http/server.ts';
 import { createImageIndex } from './images/image-index.ts';
 import { listenAt } from './listen.ts';
 import type { DaemonContainerd, Parts } from './parts.ts';
+import { loadDefaultProfile } from './system/apparmor.ts';
 import { readHostFacts } from './system/host-facts.ts';
 import { createVolumeStore } from './volumes/store.ts';
 
@@ -48,6 +49,7 @@ export async function startDaemon(config: DaemonConfig, seams: DaemonSeams): Pro
   const database = openDatabase(join(config.dataRoot, 'daemon.db'), log);
   stack.defer(() => database.close());
   const stopping = new AbortController();
+  const host = readHostFacts();
   const parts: Parts = {
     config,
     log,
@@ -59,7 +61,7 @@ export async function startDaemon(config: DaemonConfig, seams: DaemonSeams): Pro
     volumes: createVolumeStore(database, config.dataRoot, log),
     events: createEventBus(),
     mutex: new KeyedMutex(),
-    host: readHostFacts(),
+    host: host.hasAppArmor ? { ...host, appArmorProfile: (await loadDefaultProfile(log)) ?? '' } : host,
     stopping: stopping.signal,
   };
   for (const warning of config.warnings) log.warn('configuration', { warning });

@@ -71,8 +71,9 @@ $b mount --move /dev /root/dev; $b mkdir -p /root/dev/pts /root/dev/shm
 $b mount -t proc proc /root/proc; $b mount -t sysfs sys /root/sys
 $b mount -t cgroup2 cgroup /root/sys/fs/cgroup
 $b mount -t devpts devpts /root/dev/pts; $b mount -t tmpfs shm /root/dev/shm
-# file systems of their own: an overlay takes no directory of another overlay for its upper one
-$b mount -t tmpfs tmp /root/tmp; $b mount -t tmpfs run /root/run
+# file systems of their own: an overlay takes no directory of another overlay for its upper one. Not /tmp, where the
+# files to be tested may be
+$b mount -t tmpfs tmp /root/media; $b mount -t tmpfs run /root/run
 for f in fd:fd stdin:fd/0 stdout:fd/1 stderr:fd/2; do $b ln -s /proc/self/\${f#*:} /root/dev/\${f%%:*}; done
 $b ip link set lo up
 # not chroot: who enters the namespace of a container would find itself in the root of this one
@@ -81,6 +82,7 @@ exec $b switch_root /root /run-command
 
 const runScript = (busybox: string): string => `#!/bin/sh
 b=${busybox}
+export TMPDIR=/media
 $b stty -F /dev/ttyS1 raw
 /bin/sh /command < /dev/null > /dev/ttyS1 2>&1
 echo "${EXIT_MARK}$?" > /dev/ttyS1

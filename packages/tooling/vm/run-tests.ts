@@ -35,8 +35,8 @@ export async function runTestsInVirtualMachine(
   const only = options.only === undefined ? '' : `-t '${options.only}'`;
   const command = `
 export PATH=${root}/node_modules/.bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
-vitest run --config packages/tooling/vm/vitest.config.ts --reporter=json --outputFile=/tmp/report ${only} ${files.join(' ')}
-printf '\\n${MARK}'; cat /tmp/report`;
+vitest run --config packages/tooling/vm/vitest.config.ts --reporter=json --outputFile=$TMPDIR/report ${only} ${files.join(' ')}
+printf '\\n${MARK}'; cat $TMPDIR/report`;
   const { output } = await runInVirtualMachine({ command, directory: root, timeoutMs: options.timeoutMs });
   const at = output.lastIndexOf(MARK);
   if (at < 0) throw new Error(`the tests did not come to an end:\n${output}`);

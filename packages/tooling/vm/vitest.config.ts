@@ -1,11 +1,12 @@
 // Tests inside the virtual machine: emulated, everything is ten times slower, and to transform modules costs most. Node runs
 // the sources as they are.
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   root: join(import.meta.dirname, '../..'),
-  cacheDir: '/tmp/vite',
+  cacheDir: join(tmpdir(), 'vite'),
   test: {
     pool: 'forks',
     isolate: false,

@@ -9,7 +9,7 @@ import { linkedEnvironment } from '../networks/links.ts';
 import type { Parts } from '../parts.ts';
 import type { Exec } from './exec-store.ts';
 import { checkExecStrings } from './exec-strings.ts';
-import { execLogUri } from './log-uri.ts';
+import { execLogUri } from './log/uri.ts';
 import { mergeEnv } from './merge-config.ts';
 import { type Container, eventAttributes, notRunning } from './model.ts';
 import { openProcessInput } from './process-input.ts';

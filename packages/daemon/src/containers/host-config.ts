@@ -3,7 +3,7 @@ import { BoxshipError } from '@boxship/base';
 import { apiAtLeast, type HostConfig, type HostConfigRequest } from '@boxship/engine-api';
 import type { DaemonConfig } from '../config.ts';
 import type { HostFacts } from '../system/host-facts.ts';
-import { checkLogOptions } from './log-uri.ts';
+import { checkLogOptions } from './log/uri.ts';
 import { checkPortBindings } from './ports.ts';
 import { checkLimits } from './resource-limits.ts';
 import { capabilitySets, normalizeCapabilities } from './spec/capabilities.ts';

@@ -7,6 +7,7 @@ import { containerFiles } from './files.ts';
 import type { Container, RootMount } from './model.ts';
 import { toMountPoint } from './mount-points.ts';
 import { containerSizes } from './sizes.ts';
+import { appArmorProfileOf } from './spec/apparmor.ts';
 
 export async function inspectContainer(
   parts: Parts,
@@ -37,7 +38,7 @@ export async function inspectContainer(
     Platform: 'linux',
     MountLabel: '',
     ProcessLabel: '',
-    AppArmorProfile: '',
+    AppArmorProfile: record.hasBeenStarted ? appArmorProfileOf(record.hostConfig, parts.host) : '',
     ExecIDs: execs.length === 0 ? null : execs.map((exec) => exec.id),
     HostConfig: {
       ...record.hostConfig,

@@ -6,10 +6,12 @@ import { BoxshipError } from '@boxship/base';
 import { encodeFrame, streamTypes } from '@boxship/engine-api';
 import { parseTimeNs } from '../clock.ts';
 import type { Parts } from '../parts.ts';
-import { codecOf } from './log-codec.ts';
-import type { LogCodec, LogEntry } from './log-entry.ts';
-import { follow, logFiles, readTail, readWhole } from './log-file.ts';
-import { logPath } from './log-uri.ts';
+import { codecOf } from './log/codec.ts';
+import type { LogCodec, LogEntry } from './log/entry.ts';
+import { openLogFiles, readForwards } from './log/files.ts';
+import { follow } from './log/follow.ts';
+import { readTail } from './log/tail.ts';
+import { logPath } from './log/uri.ts';
 import { type Container, isTaskAlive } from './model.ts';
 
 export interface LogsOptions {
@@ -55,16 +57,18 @@ export async function writeLogs(
 async function* entriesOf(parts: Parts, container: Container, options: LogsOptions): AsyncGenerator<LogEntry> {
   const codec = readableLog(container);
   const path = logPath(parts.config, container.record);
+  await using files = await openLogFiles(path);
   let from = 0;
   if (options.tail !== undefined) {
     const isWanted = (entry: LogEntry) => options.until === undefined || parseTimeNs(entry.time) <= options.until;
-    const { entries, end } = await readTail(path, options.tail, codec, isWanted);
+    const { entries, end } = await readTail(files, { codec, count: options.tail, isWanted });
     yield* entries;
     from = end;
-  } else for (const file of logFiles(path)) if (file !== path) yield* readWhole(file, codec);
+  } else for (const file of files.rotated) for await (const { entries } of readForwards(file, codec)) yield* entries;
   yield* follow({
     path,
     codec,
+    live: files.live,
     from,
     // an ended container is read to the end of its file once more: its last lines were written before its exit was told
     isOpen: () => options.isFollowing === true && isTaskAlive(container),

@@ -6,7 +6,7 @@ import { BoxshipError } from '@boxship/base';
 import type { RuntimeSpec } from '@boxship/oci';
 import type { Parts } from '../parts.ts';
 import { containerFiles } from './files.ts';
-import { containerLogUri } from './log-uri.ts';
+import { containerLogUri } from './log/uri.ts';
 import type { Container } from './model.ts';
 
 /** On containerd's container records: which daemon made them. */

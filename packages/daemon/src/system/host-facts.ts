@@ -20,6 +20,8 @@ export interface HostFacts {
   readonly capabilities: readonly string[];
   readonly hasSeccomp: boolean;
   readonly hasAppArmor: boolean;
+  /** Of containers that name none; empty: they run without. */
+  readonly appArmorProfile: string;
   readonly operatingSystem: string;
   readonly operatingSystemVersion: string;
 }
@@ -63,6 +65,7 @@ export function readHostFacts(): HostFacts {
     capabilities: capabilityNames.filter((_, bit) => (held >> BigInt(bit)) & 1n),
     hasSeccomp: /^Seccomp:/m.test(status),
     hasAppArmor: readText('/sys/module/apparmor/parameters/enabled').trim() === 'Y',
+    appArmorProfile: '', // known when it is loaded
     operatingSystem: os['PRETTY_NAME'] ?? 'Linux',
     operatingSystemVersion: os['VERSION_ID'] ?? '',
   } satisfies HostFacts);

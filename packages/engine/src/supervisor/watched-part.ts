@@ -14,7 +14,10 @@ import { openRecordedProcess, writeProcessRecord } from './process-record.ts';
 
 const SIGTERM = 15;
 const SIGKILL = 9;
-const readyTimeoutMs = 30_000;
+/** Enough for a machine that is emulated or overloaded. */
+const readyTimeoutMs = 120_000;
+/** A part that has ended so often before it ever served will not serve. */
+const hopelessDeaths = 4;
 const steadyMs = 10_000;
 
 export class WatchedPart {
@@ -100,11 +103,15 @@ export class WatchedPart {
   }
 
   async #ready(): Promise<void> {
-    const isReady = await poll({ everyMs: 10, timeoutMs: readyTimeoutMs }, () => accepts(this.#part.readySocket));
-    if (isReady !== undefined) return;
+    const outcome = await poll({ everyMs: 10, timeoutMs: readyTimeoutMs }, async () => {
+      if ((await accepts(this.#part.readySocket)) === true) return 'ready';
+      return this.#quickDeaths >= hopelessDeaths ? 'hopeless' : undefined;
+    });
+    if (outcome === 'ready') return;
+    const what = outcome === 'hopeless' ? 'ends again and again' : `does not answer after ${readyTimeoutMs / 1000} s`;
     throw new BoxshipError(
       'unavailable',
-      `${this.#part.name} does not answer at ${this.#part.readySocket} after ${readyTimeoutMs / 1000} s: see ${this.#logFile}`,
+      `${this.#part.name} ${what} (socket ${this.#part.readySocket}): see ${this.#logFile}`,
     );
   }
 

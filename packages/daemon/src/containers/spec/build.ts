@@ -8,6 +8,7 @@ import type { HostFacts } from '../../system/host-facts.ts';
 import type { ContainerFiles } from '../files.ts';
 import { mergeEnv } from '../merge-config.ts';
 import type { ContainerRecord, MountRecord } from '../model.ts';
+import { appArmorProfileOf } from './apparmor.ts';
 import { capabilitySets } from './capabilities.ts';
 import { planDevices } from './devices.ts';
 import { planMounts } from './mounts.ts';
@@ -167,6 +168,7 @@ function processOf(
   const user = resolveUser(record.config.User, hostConfig.GroupAdd ?? [], context.accounts);
   const [height = 0, width = 0] = hostConfig.ConsoleSize ?? [];
   const args = [record.path, ...record.args];
+  const appArmorProfile = appArmorProfileOf(hostConfig, host);
   return {
     ...(record.config.Tty ? { terminal: true } : {}),
     ...(record.config.Tty && height > 0 && width > 0 ? { consoleSize: { height, width } } : {}),
@@ -177,15 +179,7 @@ function processOf(
     capabilities: capabilitySpec(capabilities, user.uid),
     ...rlimitsOf(hostConfig, config),
     ...(isNoNewPrivileges ? { noNewPrivileges: true } : {}),
-    ...(host.hasAppArmor && !hostConfig.Privileged && appArmorOf(hostConfig) !== undefined
-      ? { apparmorProfile: appArmorOf(hostConfig) as string }
-      : {}),
+    ...(appArmorProfile === '' || appArmorProfile === 'unconfined' ? {} : { apparmorProfile: appArmorProfile }),
     oomScoreAdj: hostConfig.OomScoreAdj,
   };
-}
-
-/** Only profiles asked for: one that is not loaded would make every start fail. */
-function appArmorOf(hostConfig: HostConfig): string | undefined {
-  const profile = parseSecurityOptions(hostConfig.SecurityOpt ?? []).appArmor;
-  return profile === undefined || profile === 'unconfined' ? undefined : profile;
 }

@@ -1,5 +1,5 @@
 /** Records of `json-file`: one JSON object a line. A line that is no record (torn by a crash) is left out. */
-import type { LogCodec, LogEntry } from './log-entry.ts';
+import type { LogCodec, LogEntry } from './entry.ts';
 
 export const jsonLines: LogCodec = {
   isLineBased: true,

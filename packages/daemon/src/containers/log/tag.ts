@@ -1,7 +1,7 @@
 /** The log option `tag`: a Go template over what Docker's log drivers know of a container. */
 import { BoxshipError } from '@boxship/base';
 import { parseTemplate } from '@boxship/go-template';
-import type { ContainerRecord } from './model.ts';
+import type { ContainerRecord } from '../model.ts';
 
 const shortLength = 12;
 

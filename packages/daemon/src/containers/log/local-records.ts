@@ -3,8 +3,8 @@
  *   LogEntry { 1 source, 2 time_nano, 3 line, 4 partial, 5 partial_log_metadata { 1 last, 2 id, 3 ordinal } }
  */
 import { BinaryReader } from '@bufbuild/protobuf/wire';
-import { formatTimeNs } from '../clock.ts';
-import type { LogCodec, LogEntry } from './log-entry.ts';
+import { formatTimeNs } from '../../clock.ts';
+import type { LogCodec, LogEntry } from './entry.ts';
 
 /** Docker's own limit for a record. */
 const maxRecordBytes = 1_000_000;

@@ -3,10 +3,10 @@
  * log file and offers the attach socket. The daemon itself is never in the path of the bytes.
  */
 import { BoxshipError, parseSize } from '@boxship/base';
-import type { DaemonConfig } from '../config.ts';
-import { containerFiles } from './files.ts';
-import { logTag } from './log-tag.ts';
-import type { ContainerRecord } from './model.ts';
+import type { DaemonConfig } from '../../config.ts';
+import { containerFiles } from '../files.ts';
+import type { ContainerRecord } from '../model.ts';
+import { logTag } from './tag.ts';
 
 /** @throws invalidArgument for options of the log driver that cannot be */
 export function checkLogOptions(options: Readonly<Record<string, string>>): void {

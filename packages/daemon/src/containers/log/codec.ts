@@ -1,7 +1,7 @@
 /** How the log of a driver is read. */
-import type { LogCodec } from './log-entry.ts';
-import { jsonLines } from './log-json.ts';
-import { localRecords } from './log-local.ts';
+import type { LogCodec } from './entry.ts';
+import { jsonLines } from './json-lines.ts';
+import { localRecords } from './local-records.ts';
 
 const codecs: Readonly<Record<string, LogCodec>> = { 'json-file': jsonLines, local: localRecords };
 
