@@ -90,6 +90,12 @@ export async function createController(options: ControllerOptions): Promise<Loca
   const mtu = options.defaultBridge?.mtu ?? 1500;
   const bridge = new BridgeDriver({ route, ownership, mtu, hasFirewall: settings.backend !== 'none' });
   const directories = options.pluginDirectories ?? pluginDirectories;
+  const clients = new Map<string, PluginClient>();
+  const client = (name: string): PluginClient => {
+    const known = clients.get(name) ?? new PluginClient(name, directories);
+    clients.set(name, known);
+    return known;
+  };
   const networks = () => [...state.networks.values()].map(({ network }) => network);
   const child = (name: 'macvlan' | 'ipvlan') => new ChildDriver({ name, route, ownership, networks });
   const firewall = undo.use(
@@ -119,12 +125,13 @@ export async function createController(options: ControllerOptions): Promise<Loca
       isPlugin: (name) => findPlugin(name, directories) !== undefined,
       makeRemote: (name) =>
         new RemoteDriver({
-          client: new PluginClient(name, directories),
+          client: client(name),
           route,
           stateDirectory: options.stateDir,
           runDirectory: options.runDir,
         }),
     }),
+    plugin: (name) => (findPlugin(name, directories) === undefined ? undefined : client(name)),
     pools: options.defaultAddressPools === undefined ? undefined : checkPools(options.defaultAddressPools),
     namespaceNames: new NamespaceNames({ state, log }),
     namespaceDirectory: join(options.runDir, 'netns'),

@@ -1,9 +1,10 @@
 /** `createNetwork`: checks, pools, record, kernel. */
 import { BoxshipError, failPoint, randomId } from '@boxship/base';
 import type { Context } from '../context.ts';
-import type { Network, NetworkSpec } from '../controller.ts';
+import type { AddressPool, Network, NetworkSpec } from '../controller.ts';
 import { optionKey } from '../drivers/bridge/options.ts';
 import { driverNamed } from '../drivers/lookup.ts';
+import { releasePools, requestPools } from '../ipam/remote.ts';
 import type { NetworkRecord } from '../model.ts';
 import { resolvePools } from './pools.ts';
 
@@ -29,8 +30,6 @@ export async function makeNetwork(context: Context, asked: NetworkSpec, id = ran
   driver.validate(spec);
   if ((spec.driver === 'host' || spec.driver === 'null') && !reservedNames.has(spec.name) && !spec.isConfigOnly)
     throw new BoxshipError('permissionDenied', `only one instance of "${spec.driver}" network is allowed`);
-  if ((spec.ipamDriver ?? 'default') !== 'default' && driver.hasInterfaces)
-    throw new BoxshipError('notFound', `plugin "${spec.ipamDriver}" not found`);
   if (driver.hasInterfaces && spec.enableIPv4 === false && spec.enableIPv6 !== true)
     throw new BoxshipError('invalidArgument', 'IPv4 or IPv6 must be enabled');
   const hasKernelSide = driver.hasInterfaces && spec.isConfigOnly !== true;
@@ -40,13 +39,17 @@ export async function makeNetwork(context: Context, asked: NetworkSpec, id = ran
     spec: {
       ...withDefaults(spec),
       options: driver.fillOptions(id, spec.options ?? {}),
-      pools: hasKernelSide && !driver.assignsAddresses ? resolvePools(context, spec) : [...(spec.pools ?? [])],
+      pools: hasKernelSide && !driver.assignsAddresses ? await poolsOf(context, id, spec) : [...(spec.pools ?? [])],
     },
   };
   checkDevice(context, network);
   await establish(context, { state: 'creating', network }, hasKernelSide);
   return network;
 }
+
+/** From the plugin named, else ours. */
+const poolsOf = async (context: Context, id: string, spec: NetworkSpec): Promise<AddressPool[]> =>
+  (await requestPools(context, id, spec)) ?? resolvePools(context, spec);
 
 /** Two networks on one device would be one. @throws permissionDenied with Docker's text */
 function checkDevice(context: Context, { id, spec }: Network): void {
@@ -104,6 +107,7 @@ async function establish(context: Context, record: NetworkRecord, hasKernelSide:
   } catch (error) {
     context.state.networks.delete(network.id);
     await driverNamed(context, network.spec.driver).remove(network);
+    await releasePools(context, network);
     if (hasKernelSide) await context.firewall.rebuild();
     context.store.deleteNetwork(network.id);
     throw error;

@@ -2,6 +2,7 @@
 import { BoxshipError } from '@boxship/base';
 import type { Context } from '../context.ts';
 import { driverNamed } from '../drivers/lookup.ts';
+import { releasePools } from '../ipam/remote.ts';
 import type { NetworkRecord } from '../model.ts';
 
 export const predefinedNames: ReadonlySet<string> = new Set(['bridge', 'host', 'none']);
@@ -35,6 +36,7 @@ export async function takeBack(context: Context, record: NetworkRecord): Promise
   context.state.networks.delete(network.id);
   if (driver.hasInterfaces) {
     await driver.remove(network);
+    await releasePools(context, network);
     await context.firewall.rebuild();
   }
   context.store.deleteNetwork(network.id);

@@ -4,6 +4,7 @@ import type { Context } from '../context.ts';
 import type { Endpoint, EndpointSpec, Network } from '../controller.ts';
 import { isNamed } from '../dns/names.ts';
 import { driverNamed } from '../drivers/lookup.ts';
+import { releaseAddresses, requestAddresses } from '../ipam/remote.ts';
 import type { EndpointRecord, SandboxRecord } from '../model.ts';
 import { setDefaultRoutes } from './default-routes.ts';
 import { planEndpoint } from './endpoint.ts';
@@ -29,7 +30,8 @@ export async function connect(context: Context, sandboxId: string, spec: Endpoin
       ({ endpoint }) => context.state.networks.get(endpoint.networkId)?.network ?? [],
     );
     validateCombination([...others, network]);
-    const added = planEndpoint(context, before.spec, network, spec, before.nextInterface);
+    const given = await requestAddresses(context, network, spec);
+    const added = planEndpoint(context, before.spec, network, spec, before.nextInterface, given);
     const planned: SandboxRecord = {
       ...before,
       endpoints: [...before.endpoints, added],
@@ -45,6 +47,7 @@ export async function connect(context: Context, sandboxId: string, spec: Endpoin
       after = await holdPorts(context, planned);
     } catch (error) {
       context.state.setSandbox(before);
+      await releaseAddresses(context, added.endpoint);
       throw error;
     }
     // an endpoint in the record without its link is taken out at the next start
@@ -107,7 +110,7 @@ async function part(context: Context, before: SandboxRecord, member: EndpointRec
   tellLinked(context, before, endpoint, 'gone');
   context.store.saveSandbox(after);
   context.state.setSandbox(after);
-  context.addresses.release(endpoint.networkId, endpoint.ipv4Address, endpoint.ipv6Address);
+  await releaseAddresses(context, endpoint);
 }
 
 async function joinSandbox(

@@ -8,6 +8,7 @@ import { failPoint } from '@boxship/base';
 import type { Context } from '../context.ts';
 import type { EndpointSpec, Network, Sandbox, SandboxSpec } from '../controller.ts';
 import { isNamed } from '../dns/names.ts';
+import { type GivenAddresses, requestAddresses } from '../ipam/remote.ts';
 import type { EndpointRecord, SandboxRecord } from '../model.ts';
 import { setDefaultRoutes } from './default-routes.ts';
 import { planEndpoint } from './endpoint.ts';
@@ -24,7 +25,7 @@ export async function createSandbox(context: Context, spec: SandboxSpec): Promis
     const present = context.state.sandboxes.get(spec.id);
     if (present !== undefined) return toSandbox(present);
     const joined = validateSandbox(context, spec);
-    let record = plan(context, spec, joined);
+    let record = plan(context, spec, joined, await addressesFor(context, joined));
     // from here on the addresses are booked
     context.state.setSandbox(record);
     try {
@@ -52,10 +53,17 @@ export async function createSandbox(context: Context, spec: SandboxSpec): Promis
 
 type Joined = readonly { endpoint: EndpointSpec; network: Network }[];
 
-function plan(context: Context, spec: SandboxSpec, joined: Joined): SandboxRecord {
+/** Asked for before anything is planned: planning is synchronous, so that no two plans choose one address. */
+async function addressesFor(context: Context, joined: Joined): Promise<GivenAddresses[]> {
+  const given: GivenAddresses[] = [];
+  for (const { endpoint, network } of joined) given.push(await requestAddresses(context, network, endpoint));
+  return given;
+}
+
+function plan(context: Context, spec: SandboxSpec, joined: Joined, given: readonly GivenAddresses[]): SandboxRecord {
   const endpoints: EndpointRecord[] = [];
-  for (const { endpoint, network } of joined)
-    endpoints.push(planEndpoint(context, spec, network, endpoint, endpoints.length));
+  for (const [index, { endpoint, network }] of joined.entries())
+    endpoints.push(planEndpoint(context, spec, network, endpoint, index, given[index]));
   return {
     state: 'creating',
     spec,

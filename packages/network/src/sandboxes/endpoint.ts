@@ -6,6 +6,7 @@ import type { AddressPool, Endpoint, EndpointSpec, Network, SandboxSpec } from '
 import { driverNamed } from '../drivers/lookup.ts';
 import { gatewayKey } from '../ipam/addresses.ts';
 import { parsePrefix } from '../ipam/prefix.ts';
+import type { GivenAddresses } from '../ipam/remote.ts';
 import type { EndpointRecord } from '../model.ts';
 import { wantedInterfaceName } from './endpoint-options.ts';
 import { macOf } from './mac.ts';
@@ -20,14 +21,15 @@ export function planEndpoint(
   network: Network,
   spec: EndpointSpec,
   interfaceNumber: number,
+  given: GivenAddresses = {},
 ): EndpointRecord {
   const id = randomId();
   const driver = driverNamed(context, network.spec.driver);
   const dnsNames = dnsNamesOf(sandbox, spec);
   if (!driver.hasInterfaces)
     return { hostInterface: '', endpoint: { ...emptyEndpoint, id, ...named(network), dnsNames, spec } };
-  const ipv4 = assign(context, network, 4, spec.ipv4Address);
-  const ipv6 = assign(context, network, 6, spec.ipv6Address);
+  const ipv4 = assign(context, network, 4, given.ipv4Address ?? spec.ipv4Address);
+  const ipv6 = assign(context, network, 6, given.ipv6Address ?? spec.ipv6Address);
   return {
     hostInterface: driver.hasHostEnds ? `bx${id.slice(0, 12)}` : '',
     endpoint: {

@@ -3,6 +3,7 @@ import { failPoint } from '@boxship/base';
 import { removeNetworkNamespace } from '@boxship/linux';
 import type { Context } from '../context.ts';
 import { driverNamed } from '../drivers/lookup.ts';
+import { releaseAddresses } from '../ipam/remote.ts';
 import type { SandboxRecord } from '../model.ts';
 import { tellLinked } from './files.ts';
 import { firewallPorts } from './ports.ts';
@@ -34,7 +35,7 @@ export async function takeBackSandbox(context: Context, record: SandboxRecord): 
   context.state.deleteSandbox(id);
   for (const { endpoint } of record.endpoints) {
     tellLinked(context, record, endpoint, 'gone');
-    context.addresses.release(endpoint.networkId, endpoint.ipv4Address, endpoint.ipv6Address);
+    await releaseAddresses(context, endpoint);
   }
   context.store.deleteSandbox(id);
   await failPoint('stop.row-deleted');

@@ -60,6 +60,10 @@ export class Store implements Disposable {
     );
   }
 
+  deleteMeta(key: string): void {
+    this.#durably(() => this.#run('DELETE FROM meta WHERE key = ?', key));
+  }
+
   networks(): NetworkRecord[] {
     return this.#all('SELECT state, document FROM network').map((row) => ({
       state: row['state'] as NetworkRecord['state'],

@@ -9,7 +9,8 @@ const maxAnswerBytes = 4 << 20;
 export class PluginClient {
   readonly name: string;
   readonly #directories: readonly string[];
-  #isActive = false;
+  /** What it said it implements; undefined: it was not asked yet. */
+  #implemented: readonly unknown[] | undefined;
 
   constructor(name: string, directories: readonly string[]) {
     this.name = name;
@@ -21,16 +22,17 @@ export class PluginClient {
    * @throws unknown with the plugin's words, notFound when there is no such plugin, unavailable, deadlineExceeded
    */
   async call(method: string, body: object = {}): Promise<Readonly<Record<string, unknown>> | undefined> {
-    if (!this.#isActive) await this.#activate(method.split('.', 1)[0] ?? '');
+    await this.#activate(method.split('.', 1)[0] ?? '');
     return await this.#send(method, body);
   }
 
   async #activate(subject: string): Promise<void> {
-    const answer = await this.#send('Plugin.Activate', {});
-    const implemented = answer?.['Implements'];
-    if (!Array.isArray(implemented) || !implemented.includes(subject))
+    if (this.#implemented === undefined) {
+      const said = (await this.#send('Plugin.Activate', {}))?.['Implements'];
+      this.#implemented = Array.isArray(said) ? said : [];
+    }
+    if (!this.#implemented.includes(subject))
       throw new BoxshipError('invalidArgument', `plugin "${this.name}" does not implement ${subject}`);
-    this.#isActive = true;
   }
 
   /** A plugin that is being started again is waited for. */
