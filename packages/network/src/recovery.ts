@@ -20,6 +20,7 @@ import type { Ownership } from './drivers/bridge/ownership.ts';
 import { driverNamed } from './drivers/lookup.ts';
 import type { SandboxRecord } from './model.ts';
 import { takeBack } from './networks/remove.ts';
+import { completeFiles } from './sandboxes/files.ts';
 import { hasInterface } from './sandboxes/interface.ts';
 import { directListeners } from './sandboxes/ports.ts';
 import { takeBackSandbox } from './sandboxes/remove.ts';
@@ -76,6 +77,7 @@ async function recoverSandbox(context: Context, record: SandboxRecord): Promise<
     context.state.setSandbox(whole);
   }
   reattach(context, whole);
+  completeFiles(whole);
   const unheld = await context.ports.restore(id, whole.ports);
   if (unheld.length > 0)
     context.log.warn('ports are in use by another program; the rules still serve them', { sandbox: id, unheld });

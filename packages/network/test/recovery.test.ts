@@ -4,7 +4,7 @@
  */
 
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -144,6 +144,12 @@ describe('killed at every step', () => {
       .map((line) => line.split(/[@ ]/)[0]);
     // what the record says is what the namespace has
     expect(names.filter((name) => name !== 'lo')).toEqual(after.endpoints.map(({ interfaceName }) => interfaceName));
+    const alpha = after.endpoints.find(({ networkName }) => networkName === 'alpha');
+    expect(alpha !== undefined).toBe(point === 'ep.veth');
+    if (alpha !== undefined) {
+      expect(readFileSync(web.spec.files?.hostsPath ?? '', 'utf8')).toContain(`${alpha.ipv4Address}\t`);
+      expect(readFileSync(web.spec.files?.resolvConfPath ?? '', 'utf8')).toContain('nameserver 127.0.0.11');
+    }
     expect(await host.ask(host.namespace, '127.0.0.1', 8080)).toMatch(/^from /);
     await networkd.controller.disconnect(web.id, 'alpha', { force: true });
     await networkd.controller.connect(web.id, { network: 'alpha' });

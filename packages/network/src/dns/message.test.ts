@@ -2,13 +2,14 @@ import { randomBytes } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import {
   addressAnswer,
+  answerToRefused,
   disguise,
   encodeAnswer,
   fitOf,
   parseQuery,
   pointerAnswer,
   recordType,
-  UnansweredQuery,
+  responseCodeOf,
   undisguise,
 } from './message.ts';
 
@@ -26,8 +27,10 @@ const refusalOf = (bytes: Buffer): number | undefined | 'parsed' => {
     parseQuery(bytes);
     return 'parsed';
   } catch (error) {
-    expect(error).toBeInstanceOf(UnansweredQuery);
-    return (error as UnansweredQuery).code;
+    const answer = answerToRefused(bytes, error);
+    if (answer === undefined) return undefined;
+    expect([answer.length, answer.subarray(0, 2)]).toEqual([12, bytes.subarray(0, 2)]);
+    return responseCodeOf(answer);
   }
 };
 

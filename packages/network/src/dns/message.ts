@@ -36,24 +36,26 @@ export interface Query {
   readonly hasEdns: boolean;
 }
 
-/** A message that gets an error at once, or (undefined code) no answer at all, because it is itself one or has no header. */
-export class UnansweredQuery extends Error {
-  readonly code: number | undefined;
-  constructor(code: number | undefined) {
-    super('malformed or unsupported DNS query');
-    this.code = code;
-  }
+/** The refusal of a message: with the code it is answered with, or without one, as it is itself an answer or has no header. */
+const refusal = (code?: number): BoxshipError =>
+  new BoxshipError('invalidArgument', 'malformed or unsupported DNS query', { details: { responseCode: code } });
+
+/** How a message that {@link parseQuery} refused is to be answered; undefined: not at all. @throws any other error */
+export function answerToRefused(message: Buffer, error: unknown): Buffer | undefined {
+  if (!BoxshipError.is(error, 'invalidArgument')) throw error;
+  const code = error.details['responseCode'];
+  return typeof code === 'number' ? headerOf(message, code) : undefined;
 }
 
-/** Reads a query. @throws UnansweredQuery */
+/** Reads a query. @throws invalidArgument, see {@link answerToRefused} */
 export function parseQuery(bytes: Buffer): Query {
-  if (bytes.length < headerSize || (bytes.readUInt8(2) & 0x80) !== 0) throw new UnansweredQuery(undefined);
-  if ((bytes.readUInt8(2) & 0x78) !== 0) throw new UnansweredQuery(responseCode.notImplemented); // only QUERY
+  if (bytes.length < headerSize || (bytes.readUInt8(2) & 0x80) !== 0) throw refusal();
+  if ((bytes.readUInt8(2) & 0x78) !== 0) throw refusal(responseCode.notImplemented); // only QUERY
   // one question, no answers: what every resolver sends and every server takes
-  if (bytes.readUInt16BE(4) !== 1 || bytes.readUInt32BE(6) !== 0) throw new UnansweredQuery(responseCode.formatError);
+  if (bytes.readUInt16BE(4) !== 1 || bytes.readUInt32BE(6) !== 0) throw refusal(responseCode.formatError);
   const { name, end } = readName(bytes, headerSize);
-  if (end + 4 > bytes.length) throw new UnansweredQuery(responseCode.formatError);
-  if (bytes.readUInt16BE(end + 2) !== classInternet) throw new UnansweredQuery(responseCode.refused);
+  if (end + 4 > bytes.length) throw refusal(responseCode.formatError);
+  if (bytes.readUInt16BE(end + 2) !== classInternet) throw refusal(responseCode.refused);
   const edns = readEdns(bytes, end + 4, bytes.readUInt16BE(10));
   return {
     bytes,
@@ -73,7 +75,7 @@ function readName(bytes: Buffer, start: number): { name: string; end: number } {
     const length = bytes[at];
     // longer than 63: a compression pointer or worse; 255 bytes is the limit of a whole name
     if (length === undefined || length > 63 || at + 1 + length > bytes.length || at + 1 - start > 255)
-      throw new UnansweredQuery(responseCode.formatError);
+      throw refusal(responseCode.formatError);
     at += 1 + length;
     if (length === 0) return { name: labels.join('.'), end: at };
     labels.push(escapeLabel(bytes.toString('latin1', at - length, at)));
@@ -92,13 +94,13 @@ function readEdns(bytes: Buffer, start: number, count: number): number | undefin
   for (let index = 0; index < count; index++) {
     const isRoot = bytes[at] === 0;
     at = isRoot ? at + 1 : readName(bytes, at).end;
-    if (at + 10 > bytes.length) throw new UnansweredQuery(responseCode.formatError);
+    if (at + 10 > bytes.length) throw refusal(responseCode.formatError);
     if (bytes.readUInt16BE(at) === recordType.opt) {
-      if (!isRoot || size !== undefined) throw new UnansweredQuery(responseCode.formatError); // RFC 6891 6.1.1
+      if (!isRoot || size !== undefined) throw refusal(responseCode.formatError); // RFC 6891 6.1.1
       size = bytes.readUInt16BE(at + 2);
     }
     at += 10 + bytes.readUInt16BE(at + 8);
-    if (at > bytes.length) throw new UnansweredQuery(responseCode.formatError);
+    if (at > bytes.length) throw refusal(responseCode.formatError);
   }
   return size;
 }
@@ -151,7 +153,7 @@ export function encodeAnswer(query: Query, code: number, answers: readonly Answe
     records.push(questionName, fixed, data);
   }
   const count = records.length / 3;
-  const header = errorHeader(query.bytes, code);
+  const header = headerOf(query.bytes, code);
   if (code === responseCode.noError) header[2] = (header[2] ?? 0) | 0x04; // AA
   if (count < answers.length) header[2] = (header[2] ?? 0) | 0x02; // TC
   header.writeUInt16BE(1, 4);
@@ -160,13 +162,8 @@ export function encodeAnswer(query: Query, code: number, answers: readonly Answe
   return Buffer.concat([header, question, ...records, edns]);
 }
 
-/** The answer to a query that could not be read: its id and the code. */
-export function encodeError(query: Buffer, code: number): Buffer {
-  return errorHeader(query, code);
-}
-
 /** Header of an answer without any section: QR, the client's RD, RA. */
-function errorHeader(query: Buffer, code: number): Buffer {
+function headerOf(query: Buffer, code: number): Buffer {
   const header = Buffer.alloc(headerSize);
   query.copy(header, 0, 0, 2);
   header[2] = 0x80 | ((query[2] ?? 0) & 0x79);

@@ -12,14 +12,13 @@ import { addressesOf, type ExtraHosts, pointerOf } from './lookup.ts';
 import {
   type Answer,
   addressAnswer,
+  answerToRefused,
   encodeAnswer,
-  encodeError,
   parseQuery,
   pointerAnswer,
   type Query,
   recordType,
   responseCode,
-  UnansweredQuery,
 } from './message.ts';
 import type { NameIndex } from './names.ts';
 
@@ -55,8 +54,7 @@ export class Resolver {
     try {
       query = parseQuery(message);
     } catch (error) {
-      if (!(error instanceof UnansweredQuery)) throw error;
-      return error.code === undefined ? undefined : encodeError(message, error.code);
+      return answerToRefused(message, error);
     }
     const limit = transport === 'udp' ? query.payloadSize : maxTcpMessage;
     const record = this.#options.record();

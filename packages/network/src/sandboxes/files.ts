@@ -54,6 +54,12 @@ export function writeResolverFile(record: SandboxRecord, isHost = false): void {
   else writeResolvConf(path, buildResolvConf(hostText, dns, hasIPv6));
 }
 
+/** What a `connect` that was cut off had still to write; changes nothing in files that are whole. */
+export function completeFiles(record: SandboxRecord): void {
+  if (record.hasResolver === true) writeResolverFile(record);
+  for (const { endpoint } of record.endpoints) changeOwnFile(record, endpoint, 'here');
+}
+
 /** `IP<tab>HOSTNAME`, with a domain `IP<tab>FQDN HOSTNAME`. */
 function ownLines(record: SandboxRecord, endpoint: Endpoint): string[] {
   const { hostname, domainname } = record.spec;
