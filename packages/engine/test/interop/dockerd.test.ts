@@ -1,21 +1,30 @@
 /** Debian's dockerd 20.10 with our containerd and shim below it: S2 and S3 as a foreign client uses them. */
+import type { ChildProcess } from 'node:child_process';
+import { poll } from '@boxship/base';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { programPath } from '../../src/paths.ts';
 import { importBusybox, processesWith } from '../harness/engine-under-test.ts';
 import { type DockerdPeer, startDockerd } from '../harness/peers.ts';
-import { SandboxHost } from '../harness/sandbox-host.ts';
+import { endChild, SandboxHost } from '../harness/sandbox-host.ts';
 
 let host: SandboxHost;
 let dockerd: DockerdPeer;
 let containerd: string;
 
+let ours: ChildProcess;
+
+async function startOurs(): Promise<void> {
+  const roots = ['--root', host.path('c-root'), '--state', host.path('c-state'), '--address', containerd];
+  const shim = ['--shim', programPath('containerd-shim-boxship-v2')];
+  const program = programPath('boxship-containerd');
+  ours = host.start('containerd', process.execPath, ['--no-warnings', program, ...roots, ...shim]);
+  await host.listening(containerd);
+}
+
 beforeAll(async () => {
   host = new SandboxHost();
   containerd = host.path('containerd.sock');
-  const roots = ['--root', host.path('c-root'), '--state', host.path('c-state'), '--address', containerd];
-  const shim = ['--shim', programPath('containerd-shim-boxship-v2')];
-  host.start('containerd', process.execPath, ['--no-warnings', programPath('boxship-containerd'), ...roots, ...shim]);
-  await host.listening(containerd);
+  await startOurs();
   dockerd = await startDockerd(host, { containerd });
   await importBusybox(host, dockerd);
 });
@@ -83,5 +92,36 @@ describe('dockerd --containerd', () => {
     const lines = (await dockerd.mustDocker(['logs', 'ticks'])).trim().split('\n').map(Number);
     expect(lines).toEqual(lines.map((_, at) => at + 1));
     await dockerd.mustDocker(['rm', 'ticks']);
+  });
+
+  it('loses no container when containerd is killed, not even one that ends meanwhile', async () => {
+    const run = ['run', '-d', '--network', 'none'];
+    const ticks = 'i=0; while true; do i=$((i+1)); echo $i; sleep 0.05; done';
+    await dockerd.mustDocker([...run, '--name', 'goes-on', 'busybox', 'sh', '-c', ticks]);
+    await dockerd.mustDocker([...run, '--name', 'ended', '-i', 'busybox', 'sh', '-c', 'sleep 1.5; exit 43']);
+    for (let round = 0; round < 3; round++) {
+      await endChild(ours, 'SIGKILL');
+      if (round === 0) await new Promise((resolve) => setTimeout(resolve, 2_000)); // the third one ends in this gap
+      await startOurs();
+      expect(
+        await poll({ everyMs: 200, timeoutMs: 20_000 }, async () => {
+          const { code, stdout } = await dockerd.docker(['exec', 'goes-on', 'echo', 'alive']);
+          return code === 0 ? stdout : undefined;
+        }),
+      ).toBe('alive\n');
+    }
+    const stateOf = (name: string) =>
+      dockerd.mustDocker(['inspect', '--format', '{{.State.Status}} {{.State.ExitCode}}', name]);
+    expect(
+      await poll({ everyMs: 200, timeoutMs: 20_000 }, async () =>
+        (await stateOf('ended')).startsWith('exited') ? await stateOf('ended') : undefined,
+      ),
+    ).toBe('exited 43\n');
+    expect(await stateOf('goes-on')).toBe('running 0\n');
+    await dockerd.mustDocker(['stop', '-t', '0', 'goes-on']);
+    const lines = (await dockerd.mustDocker(['logs', 'goes-on'])).trim().split('\n').map(Number);
+    expect(lines).toEqual(lines.map((_, at) => at + 1));
+    expect(await dockerd.mustDocker(['run', '--rm', '--network', 'none', 'busybox', 'echo', 'new'])).toBe('new\n');
+    await dockerd.mustDocker(['rm', '-f', 'goes-on', 'ended']);
   });
 });
