@@ -59,6 +59,23 @@ describe('namespaces', () => {
     expect((await other.content.info({ digest })).info).toMatchObject({ digest, size: 6n });
   });
 
+  it('take shared bytes that are sent all the same, and no others', async () => {
+    const digest = await put(client, 'shared', { labels: { 'containerd.io/gc.root': '1' } });
+    const other = subject.containerd.client('two');
+    const send = async (text: string) => {
+      const stream = other.content.write();
+      const answers = stream[Symbol.asyncIterator]();
+      await stream.send({ action: STAT, ref: `r-${text}`, total: 6n, expected: digest });
+      await answers.next();
+      await stream.send({ action: COMMIT, data: Buffer.from(text), total: 6n, expected: digest });
+      await answers.next();
+    };
+    await expect(send('SHARED')).rejects.toThrow(kind('failedPrecondition'));
+    await expect(other.content.info({ digest })).rejects.toThrow(kind('notFound'));
+    await send('shared');
+    expect((await other.content.info({ digest })).info).toMatchObject({ digest, size: 6n });
+  });
+
   it('are refused when missing or malformed', async () => {
     const nameless = subject.containerd.client('');
     await expect(nameless.containers.list()).rejects.toThrow('namespace is required');

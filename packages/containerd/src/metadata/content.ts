@@ -20,7 +20,7 @@ import {
   updatedLabels,
   type WriterOptions,
 } from '@boxship/image-store';
-import type { Digest } from '@boxship/oci';
+import { type Digest, Digester, digestAlgorithm } from '@boxship/oci';
 import type { Database } from './database.ts';
 import type { LeaseTable } from './leases.ts';
 
@@ -272,12 +272,16 @@ class NamespacedWriter implements ContentWriter {
   }
 }
 
-/** A writer for bytes that are in the store already: complete from the start. */
+/**
+ * A writer for bytes that are in the store already: complete from the start. Who sends them all the same starts over; they are
+ * compared with what is there.
+ */
 class SharedWriter implements ContentWriter {
   readonly #options: WriterOptions;
   readonly #blob: ContentInfo;
   readonly #commitRow: CommitRow;
   readonly #startedAt = new Date();
+  #sent: Digester | undefined;
 
   constructor(options: WriterOptions, blob: ContentInfo, commitRow: CommitRow) {
     this.#options = options;
@@ -289,7 +293,7 @@ class SharedWriter implements ContentWriter {
     const { size, digest } = this.#blob;
     return {
       ref: this.#options.ref,
-      offset: size,
+      offset: this.#sent?.size ?? size,
       total: size,
       expected: digest,
       startedAt: this.#startedAt,
@@ -297,14 +301,17 @@ class SharedWriter implements ContentWriter {
     };
   }
 
-  digest = (): Digest => this.#blob.digest;
+  digest = (): Digest => this.#sent?.digest() ?? this.#blob.digest;
 
-  async write(): Promise<void> {
-    throw new BoxshipError('outOfRange', `content ${this.#blob.digest} is complete: nothing can be written`);
+  async write(bytes: Uint8Array): Promise<void> {
+    if (this.#sent === undefined || this.#sent.size + bytes.length > this.#blob.size)
+      throw new BoxshipError('outOfRange', `content ${this.#blob.digest} is complete: nothing can be written`);
+    this.#sent.update(bytes);
   }
 
-  async truncate(): Promise<void> {
-    throw new BoxshipError('unimplemented', `content ${this.#blob.digest} is complete and shared: it cannot be cut`);
+  async truncate(size: number): Promise<void> {
+    if (size !== 0) throw new BoxshipError('unimplemented', 'truncation to a size other than 0');
+    this.#sent = new Digester(digestAlgorithm(this.#blob.digest));
   }
 
   async commit(options: CommitOptions = {}): Promise<Digest> {
@@ -314,8 +321,12 @@ class SharedWriter implements ContentWriter {
         'failedPrecondition',
         `${this.#options.ref} failed size validation: ${size} != ${options.size}`,
       );
-    if (options.expected !== undefined && options.expected !== digest)
-      throw new BoxshipError('failedPrecondition', `unexpected commit digest ${digest}, expected ${options.expected}`);
+    const sent = this.digest();
+    if (sent !== (options.expected ?? digest) || sent !== digest)
+      throw new BoxshipError(
+        'failedPrecondition',
+        `unexpected commit digest ${sent}, expected ${options.expected ?? digest}`,
+      );
     this.#commitRow(digest, size, { ...this.#options.labels, ...options.labels });
     return digest;
   }

@@ -112,6 +112,7 @@ export async function writeStream(
     ...(options.expected === undefined ? {} : { expected: options.expected }),
     ...(options.lease === undefined ? {} : { lease: options.lease }),
   });
+  if (writer.status().offset > 0) await writer.truncate(0); // the bytes come whole
   for await (const chunk of source) await writer.write(chunk);
   const digest = writer.digest();
   const size = writer.status().offset;
