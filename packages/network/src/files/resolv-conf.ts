@@ -129,8 +129,8 @@ export function writeResolvConf(path: string, text: string): void {
   const hashPath = `${path}.hash`;
   const hashOf = (content: string): string => createHash('sha256').update(content).digest('hex');
   const known = readIfThere(hashPath);
-  const present = readIfThere(path);
-  if (known !== '' && present !== '' && hashOf(present) !== known) return;
+  const present = known === '' ? '' : readIfThere(path);
+  if (present !== '' && hashOf(present) !== known) return;
   overwrite(path, text);
   overwrite(hashPath, hashOf(text));
 }
