@@ -29,7 +29,7 @@ async function main(): Promise<void> {
   const poller = sharedPoller();
   const pump = (stream: StreamName, fd: number) => {
     const source = inherited(fd);
-    return new Pump(source, target.step(stream, source), poller, silentLogger);
+    return new Pump(source, target.step(stream, source), poller, silentLogger, 'discard');
   };
   const pumps = [pump('stdout', STDOUT_FD), pump('stderr', STDERR_FD)];
   for (const each of pumps) each.start();

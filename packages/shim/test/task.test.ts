@@ -1,9 +1,18 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { closeSync, existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { type cgroups1, decodeAny, typeUrls } from '@boxship/api';
-import { childrenOf, makeFifo, openFifo, processStat, readNow, writeNow } from '@boxship/linux';
+import { childrenOf, makeFifo, mount, openFifo, processStat, readNow, writeNow } from '@boxship/linux';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Harness, readJsonLog } from './harness.ts';
 
@@ -312,6 +321,24 @@ describe('input and output', () => {
     await h.wait(id);
     expect(readFileSync(file, 'utf8').split('\n').toSorted()).toEqual(['', 'e', 'e', 'e', 'o', 'o', 'o']);
     await h.task.delete({ id, execId: '' });
+  });
+
+  it('file:// takes any amount, and one that takes no more does not stop the container', async () => {
+    const small = join(h.root, 'small');
+    mkdirSync(small);
+    mount({ type: 'tmpfs', source: 'tmpfs', target: small, options: ['size=1m'] });
+    const bytes = 30_000_000;
+    for (const [file, taken] of [
+      [join(h.root, 'large.log'), bytes],
+      [join(small, 'full.log'), 1024 * 1024],
+    ] as const) {
+      const { id } = await h.run1(['sh', '-c', `yes 0123456789 | head -c ${bytes}; exit 3`], {
+        stdout: `file://${file}`,
+      });
+      expect(await h.wait(id)).toBe(3);
+      await h.until(() => statSync(file).size === taken);
+      await h.task.delete({ id, execId: '' });
+    }
   });
 
   it('binary:// starts a foreign program with the descriptors of the convention', async () => {

@@ -36,7 +36,7 @@ describe('log target', () => {
     const writer = openLog(options, silentLogger, spool);
     const target = new LogTarget({ writer, spool, attach: undefined, log: silentLogger });
     const source = new FifoSource(join(directory, 'fifo'), sharedPoller());
-    const pump = new Pump(source, target.step('stdout', source), sharedPoller(), silentLogger);
+    const pump = new Pump(source, target.step('stdout', source), sharedPoller(), silentLogger, 'discard');
     const into = openFifo(join(directory, 'fifo'), { access: 'read-write' });
     const text = Array.from({ length: 20_000 }, (_, i) => `line ${i}\n`).join('');
     try {

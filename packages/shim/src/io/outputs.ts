@@ -10,9 +10,9 @@ import { Spool } from '../log/spool.ts';
 import { AttachServer } from './attach-server.ts';
 import { LogTarget } from './log-step.ts';
 import { LoggerProgram } from './logger-program.ts';
-import { Pump, type PumpStep } from './pump.ts';
+import { discard, Pump, type PumpStep } from './pump.ts';
 import { FifoSource, type OutputSource, TerminalSource } from './source.ts';
-import { CopyStep, DiscardStep, SpliceStep, type Target } from './steps.ts';
+import { CopyStep, SpliceStep, type Target } from './steps.ts';
 
 export interface OutputOptions {
   readonly target: OutputTarget;
@@ -55,7 +55,7 @@ export async function openOutputs(options: OutputOptions, isTerminal: boolean): 
   const logTarget = target.kind === 'logger' ? await openLogTarget(options, target.options) : undefined;
   const addPump = (stream: StreamName, source: OutputSource) => {
     const step = logTarget?.step(stream, source) ?? plainStep(options, stream, source);
-    const pump = new Pump(source, step, poller, log);
+    const pump = new Pump(source, step, poller, log, 'discard');
     pumps.push(pump);
     return pump;
   };
@@ -136,14 +136,14 @@ function plainStep(options: OutputOptions, stream: StreamName, source: OutputSou
   if (target.kind === 'file') return step(source, openFile(target.path, isTerminal), poller);
   if (target.kind === 'fifo') {
     const path = stream === 'stdout' ? options.stdout : options.stderr;
-    return path === '' ? new DiscardStep(source) : step(source, openClientTarget(path, isTerminal), poller);
+    return path === '' ? discard(source) : step(source, openClientTarget(path, isTerminal), poller);
   }
   if (target.kind === 'program') {
     // the program sees the end of its input when this descriptor, the only writer, is closed
     const fd = openFifo(`${options.prefix}.stdout`, { access: 'read-write' });
     return new CopyStep(source, { fd, kind: 'pipe', isOwned: true }, poller);
   }
-  return new DiscardStep(source);
+  return discard(source);
 }
 
 function step(source: OutputSource, target: Target, poller: Poller): PumpStep {

@@ -3,7 +3,7 @@
  * readiness, fairness between containers, draining and the end.
  */
 import { type Logger, messageOf } from '@boxship/base';
-import type { Poller } from '@boxship/linux';
+import { type Poller, WOULD_BLOCK } from '@boxship/linux';
 import type { OutputSource } from './source.ts';
 
 /** moved: something was; empty: the source has nothing now; blocked: the target takes nothing now; end: no more will come. */
@@ -18,18 +18,32 @@ export interface PumpStep {
 }
 
 const STEPS_PER_TURN = 4;
+const scratch = Buffer.allocUnsafe(64 * 1024);
+
+/** Reads and drops: output that nobody asked for, or that cannot be delivered, must still be taken from the process. */
+export const discard = (source: OutputSource): PumpStep => ({
+  move() {
+    const n = source.read(scratch);
+    return n === WOULD_BLOCK ? 'empty' : n === 0 ? 'end' : 'moved';
+  },
+  whenRoom() {},
+  close() {},
+});
 
 export class Pump {
   readonly #source: OutputSource;
-  readonly #step: PumpStep;
+  #step: PumpStep;
   readonly #poller: Poller;
   readonly #log: Logger;
   readonly #ended = Promise.withResolvers<void>();
   #drainWaiters: (() => void)[] = [];
   #isClosed = false;
   #isStarted = false;
+  #mayDiscard: boolean;
 
-  constructor(source: OutputSource, step: PumpStep, poller: Poller, log: Logger) {
+  /** @param onFailure what becomes of the source when its target fails: an output goes on to be read, an input is closed */
+  constructor(source: OutputSource, step: PumpStep, poller: Poller, log: Logger, onFailure: 'discard' | 'close') {
+    this.#mayDiscard = onFailure === 'discard';
     this.#source = source;
     this.#step = step;
     this.#poller = poller;
@@ -74,10 +88,21 @@ export class Pump {
       }
       this.#arm(); // still ready: the poller calls again after the others had their turn
     } catch (error) {
-      // a target that fails for good (its file system was unmounted …) must not stop the container: output is let go
-      this.#log.error('output of a process cannot be delivered', { error: messageOf(error) });
-      this.close();
+      this.#letGo(error);
     }
+  }
+
+  /** A target that fails for good (its file system is full, or gone) must not stop the container. */
+  #letGo(error: unknown): void {
+    this.#log.error('output of a process cannot be delivered', { error: messageOf(error) });
+    if (!this.#mayDiscard) {
+      this.close(); // an input, or an output whose source itself fails
+      return;
+    }
+    this.#mayDiscard = false;
+    this.#step.close();
+    this.#step = discard(this.#source);
+    this.#turn();
   }
 
   #arm(): void {

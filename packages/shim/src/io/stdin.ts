@@ -109,7 +109,7 @@ export function adoptStdin(options: StdinOptions): Stdin | undefined {
 function connect(options: StdinOptions, writer: number): { readonly pump: Pump; readonly source: ClientInput } {
   const source = openClient(options);
   const step = new SpliceStep(source, { fd: writer, kind: 'pipe', isOwned: true }, options.poller);
-  const pump = new Pump(source, step, options.poller, options.log);
+  const pump = new Pump(source, step, options.poller, options.log, 'close');
   // the name goes with the end of input: a successor must not open the container's end anew
   void pump.ended.then(() => rmSync(options.containerPath, { force: true }));
   pump.start();
@@ -121,7 +121,7 @@ export function openTerminalInput(options: Omit<StdinOptions, 'containerPath' | 
   const source = openClient(options);
   // a descriptor of its own: the master is already watched for output
   const target = { fd: duplicateFd(master), kind: 'terminal', isOwned: true } as const;
-  const pump = new Pump(source, new CopyStep(source, target, options.poller), options.poller, options.log);
+  const pump = new Pump(source, new CopyStep(source, target, options.poller), options.poller, options.log, 'close');
   pump.start();
   return {
     runtimeFd: undefined,

@@ -1,4 +1,4 @@
-/** The targets of a pump other than a log: another pipe, a file, nobody. */
+/** The targets of a pump other than a log: another pipe, a file. */
 import { closeSync, fstatSync } from 'node:fs';
 import { isReadyNow, type Poller, spliceNow, WOULD_BLOCK, writeNow } from '@boxship/linux';
 import type { PumpStep, StepResult } from './pump.ts';
@@ -33,7 +33,9 @@ export class SpliceStep implements PumpStep {
     const n = spliceNow(this.#source.fd, fd, CHUNK, at);
     if (n > 0) return 'moved';
     if (n === 0) return 'end';
-    return isReadyNow(this.#source.fd, 'read') ? 'blocked' : 'empty';
+    // more may have come since: a file always has room, and cannot be waited for
+    if (!isReadyNow(this.#source.fd, 'read')) return 'empty';
+    return kind === 'file' ? 'moved' : 'blocked';
   }
 
   whenRoom(resume: () => void): void {
@@ -89,23 +91,6 @@ export class CopyStep implements PumpStep {
   close(): void {
     closeTarget(this.#target, this.#poller);
   }
-}
-
-/** Reads and drops: a terminal whose output nobody asked for must still be emptied. */
-export class DiscardStep implements PumpStep {
-  readonly #source: OutputSource;
-
-  constructor(source: OutputSource) {
-    this.#source = source;
-  }
-
-  move(): StepResult {
-    const n = this.#source.read(shared);
-    return n === WOULD_BLOCK ? 'empty' : n === 0 ? 'end' : 'moved';
-  }
-
-  whenRoom(): void {}
-  close(): void {}
 }
 
 function closeTarget(target: Target, poller: Poller): void {
