@@ -3,23 +3,12 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { poll } from '@boxship/base';
 import { processStat } from '@boxship/linux';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { inFull } from '../../tooling/full.ts';
-import { type EngineUnderTest, importBusybox, startEngineUnderTest } from './harness/engine-under-test.ts';
-import { SandboxHost } from './harness/sandbox-host.ts';
+import { engineForFile } from './harness/engine-for-file.ts';
 
-let host: SandboxHost;
-let engine: EngineUnderTest;
-
-beforeAll(async () => {
-  host = new SandboxHost();
-  engine = await startEngineUnderTest(host);
-  await importBusybox(host, engine);
-  mkdirSync(host.path('shared'));
-});
-afterAll(async () => {
-  await host[Symbol.asyncDispose]();
-});
+const { host, engine } = await engineForFile();
+mkdirSync(host.path('shared'));
 
 const until = async (what: () => boolean | Promise<boolean>, timeoutMs = 30_000) =>
   expect(await poll({ everyMs: 20, timeoutMs }, async () => (await what()) || undefined), what.toString()).toBe(true);

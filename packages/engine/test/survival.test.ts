@@ -1,28 +1,14 @@
 /** Kill any part, and nothing of the user's is lost: no container, no log line, no exit code, no port. */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { poll } from '@boxship/base';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { leftCgroups, takeCensus } from './harness/census.ts';
-import {
-  type EngineUnderTest,
-  importBusybox,
-  processesWith,
-  startEngineUnderTest,
-} from './harness/engine-under-test.ts';
+import { engineForFile } from './harness/engine-for-file.ts';
+import { processesWith } from './harness/engine-under-test.ts';
 import { probeName } from './harness/name-probe.ts';
-import { accepts, SandboxHost } from './harness/sandbox-host.ts';
+import { accepts } from './harness/sandbox-host.ts';
 
-let host: SandboxHost;
-let engine: EngineUnderTest;
-
-beforeAll(async () => {
-  host = new SandboxHost();
-  engine = await startEngineUnderTest(host);
-  await importBusybox(host, engine);
-});
-afterAll(async () => {
-  await host[Symbol.asyncDispose]();
-});
+const { host, engine } = await engineForFile();
 
 const ticks = 300;
 const script = `httpd -h /var/www; i=0; while [ $i -lt ${ticks} ]; do i=$((i+1)); echo tick $i; usleep 15000; done; exit`;

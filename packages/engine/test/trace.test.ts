@@ -1,21 +1,10 @@
 /** One request, one trace: the traceparent of a client reaches every part, and each part tells its spans. */
 import { readFileSync } from 'node:fs';
 import { poll, type Span } from '@boxship/base';
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type EngineUnderTest, importBusybox, startEngineUnderTest } from './harness/engine-under-test.ts';
-import { SandboxHost } from './harness/sandbox-host.ts';
+import { expect, it } from 'vitest';
+import { engineForFile } from './harness/engine-for-file.ts';
 
-let host: SandboxHost;
-let engine: EngineUnderTest;
-
-beforeAll(async () => {
-  host = new SandboxHost();
-  engine = await startEngineUnderTest(host, { env: { BOXSHIP_TRACE_FILE: host.path('trace') } });
-  await importBusybox(host, engine);
-});
-afterAll(async () => {
-  await host[Symbol.asyncDispose]();
-});
+const { host, engine } = await engineForFile((at) => ({ env: { BOXSHIP_TRACE_FILE: at.path('trace') } }));
 
 it('follows a start from the client to the runtime', async () => {
   const id = (await engine.mustDocker(['create', 'busybox', 'true'])).trim();

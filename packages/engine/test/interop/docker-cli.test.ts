@@ -1,19 +1,8 @@
 /** The real docker CLI on our engine: run, streams, ports, exec, logs, stop, exit codes. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type EngineUnderTest, importBusybox, startEngineUnderTest } from '../harness/engine-under-test.ts';
-import { SandboxHost } from '../harness/sandbox-host.ts';
+import { describe, expect, it } from 'vitest';
+import { engineForFile } from '../harness/engine-for-file.ts';
 
-let host: SandboxHost;
-let engine: EngineUnderTest;
-
-beforeAll(async () => {
-  host = new SandboxHost();
-  engine = await startEngineUnderTest(host);
-  await importBusybox(host, engine);
-});
-afterAll(async () => {
-  await host[Symbol.asyncDispose]();
-});
+const { host, engine } = await engineForFile();
 
 describe('docker run', () => {
   it('shows the output of a container', async () => {

@@ -2,21 +2,12 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { poll } from '@boxship/base';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { takeCensus } from '../harness/census.ts';
-import { type EngineUnderTest, importBusybox, startEngineUnderTest } from '../harness/engine-under-test.ts';
-import { type RunResult, SandboxHost } from '../harness/sandbox-host.ts';
+import { engineForFile } from '../harness/engine-for-file.ts';
+import type { RunResult } from '../harness/sandbox-host.ts';
 
-let host: SandboxHost;
-let engine: EngineUnderTest;
-beforeAll(async () => {
-  host = new SandboxHost();
-  engine = await startEngineUnderTest(host);
-  await importBusybox(host, engine);
-});
-afterAll(async () => {
-  await host[Symbol.asyncDispose]();
-});
+const { host, engine } = await engineForFile();
 
 const env = () => ({ DOCKER_HOST: `unix://${engine.socket}`, HOME: host.directory });
 

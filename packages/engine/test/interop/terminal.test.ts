@@ -1,27 +1,12 @@
 /** docker and boxship in a real terminal (tmux): interaction, resize, detach keys. */
 
 import { poll } from '@boxship/base';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { programPath } from '../../src/paths.ts';
-import {
-  dockerProgram,
-  type EngineUnderTest,
-  importBusybox,
-  startEngineUnderTest,
-} from '../harness/engine-under-test.ts';
-import { SandboxHost } from '../harness/sandbox-host.ts';
+import { engineForFile } from '../harness/engine-for-file.ts';
+import { dockerProgram } from '../harness/engine-under-test.ts';
 
-let host: SandboxHost;
-let engine: EngineUnderTest;
-
-beforeAll(async () => {
-  host = new SandboxHost();
-  engine = await startEngineUnderTest(host);
-  await importBusybox(host, engine);
-});
-afterAll(async () => {
-  await host[Symbol.asyncDispose]();
-});
+const { host, engine } = await engineForFile();
 
 describe.each([
   ['docker', () => dockerProgram],
