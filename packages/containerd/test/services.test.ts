@@ -59,6 +59,22 @@ describe('namespaces', () => {
     expect((await other.content.info({ digest })).info).toMatchObject({ digest, size: 6n });
   });
 
+  it('keep shared bytes that a writer of another namespace stands on', async () => {
+    const digest = await put(client, 'shared', { labels: { 'containerd.io/gc.root': '1' } });
+    const other = subject.containerd.client('two');
+    const stream = other.content.write();
+    const answers = stream[Symbol.asyncIterator]();
+    await stream.send({ action: STAT, ref: 'r', total: 6n, expected: digest });
+    expect((await answers.next()).value).toMatchObject({ offset: 6n });
+    await client.content.delete({ digest });
+    await client.leases.create({ id: 'tick', labels: {} });
+    await client.leases.delete({ id: 'tick', sync: true });
+    await stream.send({ action: COMMIT, total: 6n, expected: digest });
+    await answers.next();
+    const pieces = await Array.fromAsync(other.content.read({ digest }));
+    expect(Buffer.concat(pieces.map(({ data }) => data)).toString()).toBe('shared');
+  });
+
   it('take shared bytes that are sent all the same, and no others', async () => {
     const digest = await put(client, 'shared', { labels: { 'containerd.io/gc.root': '1' } });
     const other = subject.containerd.client('two');

@@ -118,10 +118,7 @@ function sweepRows(options: CollectorOptions, namespace: string): { namespace: s
 async function sweepBlobs(options: CollectorOptions): Promise<void> {
   const { backend } = options.content.options;
   for await (const { digest } of backend.walk()) {
-    if (options.content.isListed(digest)) continue;
-    await backend.delete(digest).catch((error: unknown) => {
-      if (!BoxshipError.is(error, 'notFound')) throw error;
-    });
+    await options.content.removeUnlisted(digest);
   }
 }
 

@@ -35,8 +35,9 @@ export interface ContentTableOptions {
 /** Blobs of all namespaces; {@link ContentTable.in} gives the store of one. */
 export class ContentTable {
   readonly options: ContentTableOptions;
-  /** Digests whose bytes are committed below but whose row is not written yet: not garbage. */
-  readonly pending = new Map<string, number>();
+  /** Digests whose bytes somebody relies on without a row, and how many do: not garbage. */
+  readonly #pending = new Map<string, number>();
+  readonly #removals = new Map<string, Promise<void>>();
 
   constructor(options: ContentTableOptions) {
     this.options = options;
@@ -62,8 +63,43 @@ export class ContentTable {
 
   /** True when some namespace has the blob, or is about to. */
   isListed(digest: string): boolean {
-    if (this.pending.has(digest)) return true;
+    if (this.#pending.has(digest)) return true;
     return this.options.database.prepare('SELECT 1 FROM blobs WHERE digest = ? LIMIT 1').get(digest) !== undefined;
+  }
+
+  /** Until disposal the bytes are not garbage, whether they are there or about to be. A removal under way ends first. */
+  async hold(digest: string): Promise<Disposable> {
+    for (let removal = this.#removals.get(digest); removal !== undefined; removal = this.#removals.get(digest))
+      await removal;
+    this.#pending.set(digest, (this.#pending.get(digest) ?? 0) + 1);
+    let isHeld = true;
+    return {
+      [Symbol.dispose]: () => {
+        if (!isHeld) return;
+        isHeld = false;
+        const left = (this.#pending.get(digest) ?? 1) - 1;
+        if (left === 0) this.#pending.delete(digest);
+        else this.#pending.set(digest, left);
+      },
+    };
+  }
+
+  /** Frees bytes that no namespace lists; false when one does. */
+  async removeUnlisted(digest: Digest): Promise<boolean> {
+    if (this.isListed(digest)) return false;
+    const removal = this.options.backend.delete(digest).catch((error: unknown) => {
+      if (!BoxshipError.is(error, 'notFound')) throw error;
+    });
+    this.#removals.set(
+      digest,
+      removal.catch(() => {}), // the failure belongs to whoever removes
+    );
+    try {
+      await removal;
+    } finally {
+      this.#removals.delete(digest);
+    }
+    return true;
   }
 
   put(namespace: string, info: wire.Info): void {
@@ -132,7 +168,7 @@ class NamespacedContentStore implements ContentStore {
       this.#table.options.onMutation();
     };
     return below === undefined && shared !== undefined
-      ? new SharedWriter(options, shared, commit)
+      ? new SharedWriter(options, shared.blob, shared.held, commit)
       : new NamespacedWriter(this.#table, options, below as ContentWriter, commit);
   }
 
@@ -201,15 +237,19 @@ class NamespacedContentStore implements ContentStore {
     return { ...rest, ref: this.#refBelow(options.ref) };
   }
 
-  /** The blob as another namespace has it. What no namespace lists is garbage, and goes now instead of being trusted. */
-  async #sharedBlob(digest: Digest, total: number | undefined): Promise<ContentInfo | undefined> {
+  /**
+   * The blob as another namespace has it, held until the writer is disposed of. What no namespace lists is garbage, and goes now
+   * instead of being trusted.
+   */
+  async #sharedBlob(digest: Digest, total: number | undefined) {
+    if (await this.#table.removeUnlisted(digest)) return undefined;
+    using stack = new DisposableStack();
+    const held = stack.use(await this.#table.hold(digest));
     try {
-      const info = await this.#backend.info(digest);
-      if (!this.#table.isListed(digest)) {
-        await this.#backend.delete(digest);
-        return undefined;
-      }
-      return (total ?? 0) === 0 || info.size === total ? info : undefined;
+      const blob = await this.#backend.info(digest);
+      if ((total ?? 0) !== 0 && blob.size !== total) return undefined;
+      stack.move();
+      return { blob, held };
     } catch (error) {
       if (BoxshipError.is(error, 'notFound')) return undefined;
       throw error;
@@ -249,21 +289,14 @@ class NamespacedWriter implements ContentWriter {
   async commit(options: CommitOptions = {}): Promise<Digest> {
     const size = this.#below.status().offset;
     const digest = this.#below.digest();
-    const { pending } = this.#table;
-    pending.set(digest, (pending.get(digest) ?? 0) + 1);
+    using _held = await this.#table.hold(digest);
     try {
-      try {
-        await this.#below.commit(options);
-      } catch (error) {
-        // another namespace has brought the same bytes meanwhile: they are there, which is what was asked for
-        if (!BoxshipError.is(error, 'alreadyExists')) throw error;
-      }
-      this.#commitRow(digest, size, { ...this.#options.labels, ...options.labels });
-    } finally {
-      const left = (pending.get(digest) ?? 1) - 1;
-      if (left === 0) pending.delete(digest);
-      else pending.set(digest, left);
+      await this.#below.commit(options);
+    } catch (error) {
+      // another namespace has brought the same bytes meanwhile: they are there, which is what was asked for
+      if (!BoxshipError.is(error, 'alreadyExists')) throw error;
     }
+    this.#commitRow(digest, size, { ...this.#options.labels, ...options.labels });
     return digest;
   }
 
@@ -280,12 +313,14 @@ class SharedWriter implements ContentWriter {
   readonly #options: WriterOptions;
   readonly #blob: ContentInfo;
   readonly #commitRow: CommitRow;
+  readonly #held: Disposable;
   readonly #startedAt = new Date();
   #sent: Digester | undefined;
 
-  constructor(options: WriterOptions, blob: ContentInfo, commitRow: CommitRow) {
+  constructor(options: WriterOptions, blob: ContentInfo, held: Disposable, commitRow: CommitRow) {
     this.#options = options;
     this.#blob = blob;
+    this.#held = held;
     this.#commitRow = commitRow;
   }
 
@@ -331,7 +366,9 @@ class SharedWriter implements ContentWriter {
     return digest;
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {}
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#held[Symbol.dispose]();
+  }
 }
 
 function toContentInfo(row: wire.Info): ContentInfo {
