@@ -15,6 +15,7 @@ import type {
   Sandbox,
   SandboxSpec,
 } from './controller.ts';
+import { completeSpec } from './network-spec.ts';
 
 /** The properties whose value says something: neither undefined nor empty text. */
 function given<T extends object>(object: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
@@ -29,27 +30,21 @@ function required<T>(value: T | undefined, field: string): T {
 }
 
 export function networkSpecToWire(spec: NetworkSpec): wire.NetworkSpec {
+  const { enableIPv4, enableIPv6, pools, ipamOptions, options, labels, ...rest } = completeSpec(spec);
   return {
-    name: spec.name,
-    driver: spec.driver,
-    isInternal: spec.isInternal ?? false,
-    enableIpv4: spec.enableIPv4 ?? true,
-    enableIpv6: spec.enableIPv6 ?? false,
-    isAttachable: spec.isAttachable ?? false,
-    isIngress: spec.isIngress ?? false,
-    isConfigOnly: spec.isConfigOnly ?? false,
-    configFrom: spec.configFrom ?? '',
-    ipamDriver: spec.ipamDriver ?? 'default',
-    ipamOptions: { ...spec.ipamOptions },
-    pools: (spec.pools ?? []).map((pool) => ({
+    ...rest,
+    enableIpv4: enableIPv4,
+    enableIpv6: enableIPv6,
+    ipamOptions: { ...ipamOptions },
+    options: { ...options },
+    labels: { ...labels },
+    pools: pools.map((pool) => ({
       subnet: pool.subnet ?? '',
       ipRange: pool.ipRange ?? '',
       gateway: pool.gateway ?? '',
       auxAddresses: { ...pool.auxAddresses },
       isChosen: pool.isChosen ?? false,
     })),
-    options: { ...spec.options },
-    labels: { ...spec.labels },
   };
 }
 

@@ -1,5 +1,5 @@
 /** What the flags of the firewall change, and what two engines and two drivers leave each other. */
-import { randomId } from '@boxship/base';
+import { poll, randomId } from '@boxship/base';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Sandbox } from '../src/index.ts';
 import { TestNetworkd } from '../src/testsuite/networkd.ts';
@@ -75,6 +75,38 @@ describe('--firewall-obeys-input', () => {
     expect(await host.run(host.namespace, 'ip', '-br', 'link')).not.toContain('bxi-');
   });
 
+  test('IPv6 and UDP as well', async () => {
+    const on = ['dev', 'up0', 'nodad'];
+    await host.run(host.namespace, 'ip', 'addr', 'replace', '2001:db8::1/64', ...on);
+    await host.run(host.neighbour, 'ip', 'addr', 'replace', '2001:db8::2/64', 'dev', 'lan0', 'nodad');
+    const networkd = start('one', '--firewall-obeys-input=true');
+    await networkd.controller.createNetwork({ name: 'six', driver: 'bridge', enableIPv6: true });
+    const sandbox = await networkd.controller.createSandbox({
+      id: randomId(),
+      containerName: 'web',
+      hostname: 'web',
+      domainname: '',
+      endpoints: [{ network: 'six' }],
+      ports: [
+        { protocol: 'tcp', containerPort: 80, hostIp: '', hostPort: 8080 },
+        { protocol: 'udp', containerPort: 5353, hostIp: '', hostPort: 5300 },
+      ],
+    });
+    host.serve(sandbox.namespacePath, 80);
+    const script = `const s=require('dgram').createSocket('udp4');s.on('message',(m,r)=>s.send(r.address,r.port,r.address));s.bind(5353,()=>console.log('ready'))`;
+    const server = host.spawn(sandbox.namespacePath, process.execPath, ['-e', script]);
+    await new Promise((resolve) => server.stdout?.once('data', resolve));
+    const udp = (): Promise<string> =>
+      host.run(host.neighbour, 'sh', '-c', `printf x | socat -t 1 - UDP:${hostAddress}:5300`).catch(() => '');
+    const tcp6 = (): Promise<string | undefined> => host.ask(host.neighbour, '2001:db8::1', 8080);
+    expect(await poll({ everyMs: 50, timeoutMs: 5000 }, tcp6)).toBe('from 2001:db8::2');
+    expect(await udp()).toBe(neighbourAddress);
+    await host.run(host.namespace, 'ip6tables', '-A', 'INPUT', '-p', 'tcp', '--dport', '8080', '-j', 'DROP');
+    await iptables('-A', 'INPUT', '-p', 'udp', '--dport', '5300', '-j', 'DROP');
+    expect(await tcp6()).toBeUndefined();
+    expect(await udp()).toBe('');
+  });
+
   test('is refused where it could not be kept', async () => {
     const iptablesOnly = start('one', '--firewall-obeys-input=true', '--firewall-backend=iptables');
     expect(await iptablesOnly.ended()).toBe(1);
@@ -112,7 +144,7 @@ describe('the drivers', () => {
     const one = start('one', '--firewall-backend=iptables');
     await web(one, 8080);
     const alone = await rules();
-    const two = start('two', '--firewall-backend=iptables');
+    const two = start('two.b', '--firewall-backend=iptables');
     await web(two, 8081);
     expect(await fromNeighbour(8080)).toBe(`from ${neighbourAddress}`);
     expect(await fromNeighbour(8081)).toBe(`from ${neighbourAddress}`);

@@ -77,33 +77,32 @@ test('turning forwarding on does not make the host a router between its own netw
   }
 });
 
+/** Debian's dockerd in the host of the test while `work` runs. */
+async function besideDockerd(work: () => Promise<void>): Promise<void> {
+  const directory = join(host.directory, 'docker');
+  mkdirSync(directory);
+  const socket = join(directory, 'docker.sock');
+  const daemon = host.spawn(host.namespace, dockerd, [
+    ...['-H', `unix://${socket}`, '--data-root', join(directory, 'root'), '--exec-root', join(directory, 'exec')],
+    ...['--pidfile', join(directory, 'pid'), '--storage-driver', 'vfs'],
+  ]);
+  const ended = new Promise<void>((resolve) => daemon.once('exit', () => resolve()));
+  try {
+    await poll({ everyMs: 100, timeoutMs: 20_000 }, () => existsSync(socket) || undefined);
+    await host.run(host.namespace, 'iptables', '-P', 'FORWARD', 'DROP');
+    await work();
+  } finally {
+    daemon.kill('SIGTERM');
+    await ended;
+  }
+}
+
 describe.skipIf(!existsSync(dockerd))('beside dockerd', () => {
   test('both have their bridge, and its FORWARD policy does not stop our traffic', async () => {
     networkd.start();
     const web = await sandbox();
     host.serve(web.namespacePath, 80);
-    const directory = join(host.directory, 'docker');
-    mkdirSync(directory);
-    const socket = join(directory, 'docker.sock');
-    const args = [
-      '-H',
-      `unix://${socket}`,
-      '--data-root',
-      join(directory, 'root'),
-      '--exec-root',
-      join(directory, 'exec'),
-    ];
-    const daemon = host.spawn(host.namespace, dockerd, [
-      ...args,
-      '--pidfile',
-      join(directory, 'pid'),
-      '--storage-driver',
-      'vfs',
-    ]);
-    const ended = new Promise<void>((resolve) => daemon.once('exit', () => resolve()));
-    try {
-      await poll({ everyMs: 100, timeoutMs: 20_000 }, () => existsSync(socket) || undefined);
-      await host.run(host.namespace, 'iptables', '-P', 'FORWARD', 'DROP');
+    await besideDockerd(async () => {
       const answer = await poll({ everyMs: 100, timeoutMs: 5000 }, async () => {
         const rules = await host.run(host.namespace, 'iptables', '-S', 'DOCKER-USER').catch(() => '');
         return rules.includes('-i boxship0 -j ACCEPT') ? await host.ask(host.neighbour, hostAddress, 8080) : undefined;
@@ -112,9 +111,23 @@ describe.skipIf(!existsSync(dockerd))('beside dockerd', () => {
       const links = await host.run(host.namespace, 'ip', '-br', 'addr');
       expect(links).toMatch(/docker0 .*172\.18\.0\.1\/16/);
       expect(links).toMatch(/boxship0 .*172\.17\.0\.1\/16/);
-    } finally {
-      daemon.kill('SIGTERM');
-      await ended;
-    }
+    });
+  });
+
+  test('in the same chains of iptables: what dockerd flushes at its start comes back, what is its own stays', async () => {
+    networkd.start(undefined, ['--firewall-backend=iptables']);
+    const web = await sandbox();
+    host.serve(web.namespacePath, 80);
+    await besideDockerd(async () => {
+      const ask = () => host.ask(host.neighbour, hostAddress, 8080);
+      expect(await poll({ everyMs: 100, timeoutMs: 5000 }, ask)).toBe(`from ${neighbourAddress}`);
+      await networkd.kill();
+      networkd.start(undefined, ['--firewall-backend=iptables', '--purge']);
+      expect(await networkd.ended()).toBe(0);
+      const rules = await host.run(host.namespace, 'iptables-save');
+      expect(rules).not.toContain('boxship');
+      expect(rules).toContain('-A FORWARD -o docker0 -j DOCKER');
+      expect(rules).toContain(':DOCKER-ISOLATION-STAGE-1');
+    });
   });
 });

@@ -6,6 +6,7 @@ import { optionKey } from '../drivers/bridge/options.ts';
 import { driverNamed } from '../drivers/lookup.ts';
 import { releasePools, requestPools } from '../ipam/remote.ts';
 import type { NetworkRecord } from '../model.ts';
+import { completeSpec } from '../network-spec.ts';
 import { resolvePools } from './pools.ts';
 
 const reservedNames = new Set(['bridge', 'host', 'none', 'default']);
@@ -37,7 +38,7 @@ export async function makeNetwork(context: Context, asked: NetworkSpec, id = ran
     id,
     created: nowWithNanoseconds(),
     spec: {
-      ...withDefaults(spec),
+      ...completeSpec(spec),
       options: driver.fillOptions(id, spec.options ?? {}),
       pools: hasKernelSide && !driver.assignsAddresses ? await poolsOf(context, id, spec) : [...(spec.pools ?? [])],
     },
@@ -122,25 +123,6 @@ function checkName(name: string): void {
       'invalidArgument',
       `invalid network name "${name}": letters, digits, "_", ".", "-" after a first letter or digit`,
     );
-}
-
-function withDefaults(spec: NetworkSpec): Required<NetworkSpec> {
-  return {
-    name: spec.name,
-    driver: spec.driver,
-    isInternal: spec.isInternal ?? false,
-    enableIPv4: spec.enableIPv4 ?? true,
-    enableIPv6: spec.enableIPv6 ?? false,
-    isAttachable: spec.isAttachable ?? false,
-    isIngress: spec.isIngress ?? false,
-    isConfigOnly: spec.isConfigOnly ?? false,
-    configFrom: spec.configFrom ?? '',
-    ipamDriver: spec.ipamDriver ?? 'default',
-    ipamOptions: { ...spec.ipamOptions },
-    pools: [],
-    options: {},
-    labels: { ...spec.labels },
-  };
 }
 
 /** RFC 3339 in UTC. The clock gives microseconds; Go prints nine digits. */

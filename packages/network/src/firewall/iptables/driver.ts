@@ -3,8 +3,7 @@
  * `iptables-restore --noflush` per family, and only of the chains that differ; changes that are asked for while one is under
  * way become one together.
  */
-import type { Logger } from '@boxship/base';
-import { BoxshipError } from '@boxship/base';
+import { BoxshipError, type Logger } from '@boxship/base';
 import { NetlinkSocket, NftWatch, netlinkProtocol } from '@boxship/linux';
 import type { Firewall, FirewallNetwork, FirewallOptions, FirewallPort } from '../firewall.ts';
 import { forgetFlows } from '../flows.ts';
@@ -44,7 +43,9 @@ export class IptablesFirewall implements Firewall {
   private constructor(options: FirewallOptions, log: Logger, isLegacy: boolean) {
     this.#options = options;
     this.#log = log;
-    this.#comment = `boxship-${options.instanceId}`;
+    const name = `boxship-${options.instanceId}`;
+    // as iptables-save prints it
+    this.#comment = /^[\w-]+$/.test(name) ? name : `"${name}"`;
     this.#changes = isLegacy ? undefined : NftWatch.open(0);
   }
 
@@ -121,10 +122,10 @@ export class IptablesFirewall implements Firewall {
 
   /** True when something had to be changed. A change of others between reading and writing is seen by the second try. */
   async #make(family: 4 | 6, wanted: Rules): Promise<boolean> {
-    const mark = new RegExp(`--comment "?${this.#comment}"? `);
+    const mark = ` --comment ${this.#comment} `;
     for (let attempt = 1; ; attempt++) {
       const saved = await saveTables(family);
-      const isOurs = (spec: string): boolean => mark.test(spec);
+      const isOurs = (spec: string): boolean => spec.includes(mark);
       const text = planChange({ saved, wanted, isOurs, first: headChains, own: ownChains });
       if (text === '') return false;
       try {

@@ -57,10 +57,8 @@ export function iptablesRules(family: 4 | 6, state: FirewallState, comment: stri
     nat: natTable(family, networks, ports),
     raw: rawTable(family, networks),
   };
-  const marked = (rule: string): string =>
-    rule
-      .replace(/(?:^| )-j /, (jump) => ` -m comment --comment ${comment}${jump.startsWith(' ') ? jump : ` ${jump}`}`)
-      .trim();
+  // every rule has one target, at its end
+  const marked = (rule: string): string => rule.replace(/(^| )-j /, `$1-m comment --comment ${comment} -j `);
   return new Map(
     Object.entries(tables).map(([table, chains]) => [
       table,
@@ -111,7 +109,7 @@ function filterTable(
     ],
     'DOCKER-BRIDGE': each(({ bridge }) => [`-o ${bridge} -j DOCKER`]),
     DOCKER: [
-      ...new Set(ports.flatMap((port) => portRules(family, bridgeOf(networks, port.containerIp), port))),
+      ...new Set(ports.flatMap((port) => portRules(bridgeOf(networks, port.containerIp), port))),
       ...each((of) => [
         ...(isRouted(of) ? [`-o ${of.bridge} ${icmp[family]} -j ACCEPT`] : []),
         ...(of.subnet?.mode === 'nat-unprotected' ? [`! -i ${of.bridge} -o ${of.bridge} -j ACCEPT`] : []),
@@ -124,7 +122,7 @@ function filterTable(
 const hostPrefix = (address: string): string =>
   `${formatPrefix(parsePrefix(`${address}/${familyOf(address) === 4 ? 32 : 128}`))}`;
 
-function portRules(_family: 4 | 6, of: OfFamily | undefined, port: FirewallPort): string[] {
+function portRules(of: OfFamily | undefined, port: FirewallPort): string[] {
   if (of === undefined) return [];
   const { protocol, containerPort } = port;
   const to = `-p ${protocol} -m ${protocol} --dport ${containerPort}`;
