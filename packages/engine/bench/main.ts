@@ -56,6 +56,7 @@ async function main(): Promise<void> {
   }
   const shims = 'shims'.includes(wanted)
     ? await shimRows(
+        peerHost,
         { docker: peer.docker, socket: peer.socket, directory: peerHost.directory },
         { docker: ours.docker, socket: ours.socket, directory: ourHost.directory },
       )

@@ -7,7 +7,9 @@ export const pssOf = (text: string): number => pssOfAll(processesWith(text).map(
 
 /** Bytes held by the shims of the engine in `directory`, with whatever they keep beside themselves. */
 export function shimMemory(directory: string): number {
-  const shims = processesWith(directory).filter(({ commandLine }) => /containerd-shim|shim\.cjs/.test(commandLine));
+  const shims = processesWith(directory).filter(({ commandLine }) =>
+    /containerd-shim-runc-v2|shim\.cjs -namespace/.test(commandLine),
+  );
   const keepers = processesWith('sleep').filter(({ pid }) => variableOf(pid, 'BOXSHIP_KEEPER').startsWith(directory));
   return pssOfAll([...shims, ...keepers].map(({ pid }) => pid));
 }

@@ -4,7 +4,8 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { endChild } from '../test/harness/sandbox-host.ts';
+import { endChild, type SandboxHost } from '../test/harness/sandbox-host.ts';
+import { type Combination, combinations } from '../test/harness/shim-tables.ts';
 import { measure, quantile } from './measure.ts';
 import { shimMemory } from './memory.ts';
 import type { Docker } from './rows.ts';
@@ -21,9 +22,14 @@ const levels = [1, 10, 50, 100];
 const logMegabytes = 100;
 const trips = 300;
 
-/** Lines of a table with the columns of the others. */
-export async function shimRows(theirs: BenchedEngine, own: BenchedEngine): Promise<string[]> {
-  return [await throughputRow(theirs, own), await latencyRow(theirs, own), ...(await memoryRows(theirs, own))];
+/** Lines of a table with the columns of the others. `host` is for a further containerd. */
+export async function shimRows(host: SandboxHost, theirs: BenchedEngine, own: BenchedEngine): Promise<string[]> {
+  return [
+    await throughputRow(theirs, own),
+    await shimLatencyRow(host),
+    await engineLatencyRow([theirs, own]),
+    ...(await memoryRows(theirs, own)),
+  ];
 }
 
 async function throughputRow(theirs: BenchedEngine, own: BenchedEngine): Promise<string> {
@@ -61,12 +67,59 @@ async function throughputRow(theirs: BenchedEngine, own: BenchedEngine): Promise
   return `| stdout to json-file, ${logMegabytes} MB of 100-byte lines | ${a.toFixed(0)} MB/s | ${b.toFixed(0)} MB/s | **${(a / b).toFixed(2)}** | ≤ 0.25 |`;
 }
 
-async function latencyRow(theirs: BenchedEngine, own: BenchedEngine): Promise<string> {
-  const clients = [theirs, own].map(({ socket }) =>
+const arrow = 'stdin → cat → stdout';
+
+/** By the same client on the same containerd: what differs is the shim. */
+async function shimLatencyRow(host: SandboxHost): Promise<string> {
+  const [reference, ours] = combinations(host);
+  if (reference === undefined || ours === undefined) throw new Error('no shims to compare');
+  await reference.containerd.start();
+  const start = ({ containerd, shim }: Combination, id: string) =>
+    spawn(
+      'ctr',
+      [
+        '-a',
+        containerd.socket,
+        'run',
+        '--rm',
+        '--runtime',
+        shim,
+        '--env',
+        'PATH=/bin',
+        '--rootfs',
+        host.path('rootfs'),
+        id,
+        'cat',
+      ],
+      { stdio: ['pipe', 'pipe', 'ignore'] },
+    );
+  const clients = [start(reference, 'theirs'), start(ours, 'ours')];
+  const row = await latencyRow(`a line through ${arrow}: ctr and the shim`, clients);
+  // ctr does not pass the end of its input on
+  for (const [each, id] of [
+    [reference, 'theirs'],
+    [ours, 'ours'],
+  ] as const)
+    await each.ctr(['tasks', 'kill', '-s', 'KILL', id]);
+  for (const client of clients) await endChild(client);
+  return row;
+}
+
+async function engineLatencyRow(engines: readonly BenchedEngine[]): Promise<string> {
+  const clients = engines.map(({ socket }) =>
     spawn('docker', ['-H', `unix://${socket}`, 'run', '-i', '--rm', '--network', 'none', 'busybox', 'cat'], {
       stdio: ['pipe', 'pipe', 'ignore'],
     }),
   );
+  const row = await latencyRow(`a line through ${arrow}: docker CLI and the whole engine`, clients);
+  for (const client of clients) {
+    client.stdin?.end();
+    await endChild(client);
+  }
+  return row;
+}
+
+async function latencyRow(title: string, clients: readonly ChildProcess[]): Promise<string> {
   const roundTrips = async (client: ChildProcess, count: number) => {
     for (let i = 0; i < count; i++) {
       const answer = client.stdout === null ? undefined : once(client.stdout, 'data');
@@ -77,14 +130,10 @@ async function latencyRow(theirs: BenchedEngine, own: BenchedEngine): Promise<st
   for (const client of clients) await roundTrips(client, 1); // the container runs
   const [a, b] = await measure(
     clients.map((client, i) => ({ name: String(i), run: () => roundTrips(client, trips) })),
-    5,
+    7,
   );
-  for (const client of clients) {
-    client.stdin?.end();
-    await endChild(client);
-  }
   const each = (times: readonly number[] = []) => quantile(times, 0.5) / trips;
-  return `| a line through stdin → cat → stdout, client included | ${each(a?.times).toFixed(3)} ms | ${each(b?.times).toFixed(3)} ms | **${(each(b?.times) / each(a?.times)).toFixed(2)}** | ≤ 1 |`;
+  return `| ${title} | ${each(a?.times).toFixed(3)} ms | ${each(b?.times).toFixed(3)} ms | **${(each(b?.times) / each(a?.times)).toFixed(2)}** | ≤ 1 |`;
 }
 
 async function memoryRows(theirs: BenchedEngine, own: BenchedEngine): Promise<string[]> {

@@ -249,6 +249,8 @@ export class Harness implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.client[Symbol.asyncDispose]();
     kill(this.shimPid);
+    // a killed shim leaves them for its successor, and there will be none
+    for (const pid of this.keeperPids()) kill(pid);
     const state = join(this.root, 'runc', namespace);
     for (const id of existsSync(state) ? readdirSync(state) : [])
       execFileSync('runc', ['--root', state, 'delete', '--force', id]);
