@@ -17,6 +17,7 @@ import {
   eventTypes,
   images,
   leases,
+  Sandbox,
 } from '@boxship/api';
 import { type Logger, silentLogger, writeFileAtomicSync } from '@boxship/base';
 import { configureHosts, type HostOptions, LocalApplier, LocalComparer } from '@boxship/image-store';
@@ -25,6 +26,7 @@ import { serveShimEvents } from './events/shim-events.ts';
 import { localClient } from './local-client.ts';
 import { openStores } from './metadata/open-stores.ts';
 import type { FoundBundle } from './metadata/rebuild.ts';
+import { RecordTable } from './metadata/record-table.ts';
 import { imageStoreOver, leasesOver } from './metadata/stores.ts';
 import { type BundleRoots, readBundleFile, scanBundles } from './runtime/bundle.ts';
 import { recoverTasks } from './runtime/recovery.ts';
@@ -38,6 +40,7 @@ import { eventsService } from './services/events.ts';
 import { imagesService } from './services/images.ts';
 import { leasesService } from './services/leases.ts';
 import { namespacesService } from './services/namespaces.ts';
+import { sandboxesService } from './services/sandboxes.ts';
 import { snapshotsService, snapshotterOf } from './services/snapshots.ts';
 import { StreamRegistry } from './services/streaming.ts';
 import { tasksService } from './services/tasks.ts';
@@ -217,6 +220,10 @@ function makeHandlers(parts: Parts, exchange: EventExchange, options: Containerd
     }),
     leases: leaseHandlers,
     namespaces: namespacesService({ table: parts.namespaces, events: exchange }),
+    sandboxes: sandboxesService({
+      database,
+      table: new RecordTable(database, 'sandbox', Sandbox),
+    }),
     snapshots: snapshotsService({ tables: parts, events: exchange }),
     streaming: streams.service(),
     tasks: tasksService({ manager: parts.manager, containers: parts.containers, log }),

@@ -11,7 +11,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { CheckResult } from './crash/check.ts';
 import { tracedCalls } from './crash/trace.ts';
 
-const wanted = Number(process.env['BOXSHIP_CRASH_STATES'] ?? 5_000);
+const isFull = process.env['BOXSHIP_TEST_FULL'] === '1';
+const wanted = Number(process.env['BOXSHIP_CRASH_STATES'] ?? (isFull ? 50_000 : 5_000));
 const seed = process.env['BOXSHIP_CRASH_SEED'] ?? '1';
 
 const directory = mkdtempSync(join(tmpdir(), 'boxship-crash-'));

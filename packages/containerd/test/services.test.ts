@@ -127,6 +127,32 @@ describe('containers', () => {
   });
 });
 
+describe('sandboxes', () => {
+  it('are records with labels, filters and fields, and survive a restart', async () => {
+    const sandbox = {
+      sandboxId: 'pod',
+      runtime: { name: 'io.containerd.runc.v2', options: undefined },
+      spec: encodeJsonAny(typeUrls.spec, {}),
+      labels: { app: 'a' },
+      createdAt: undefined,
+      updatedAt: undefined,
+      extensions: {},
+      sandboxer: '',
+    };
+    await client.sandboxes.create({ sandbox });
+    await expect(client.sandboxes.create({ sandbox })).rejects.toThrow(kind('alreadyExists'));
+    await client.sandboxes.update({ sandbox: { ...sandbox, labels: { more: 'b' } }, fields: ['labels.more'] });
+    await expect(client.sandboxes.update({ sandbox, fields: ['created_at'] })).rejects.toThrow(kind('invalidArgument'));
+    await expect(client.namespaces.delete({ name: 'one' })).rejects.toThrow('it still has sandboxes');
+    const again = (await subject.reopen()).client('one');
+    expect((await again.sandboxes.get({ sandboxId: 'pod' })).sandbox?.labels).toEqual({ app: 'a', more: 'b' });
+    expect((await again.sandboxes.list({ filters: ['labels.app==a'] })).list).toHaveLength(1);
+    expect((await again.sandboxes.list({ filters: ['id==other'] })).list).toHaveLength(0);
+    await again.sandboxes.delete({ sandboxId: 'pod' });
+    await expect(again.sandboxes.get({ sandboxId: 'pod' })).rejects.toThrow(kind('notFound'));
+  });
+});
+
 describe('garbage collection', () => {
   const exists = async (digest: string): Promise<boolean> =>
     client.content.info({ digest }).then(

@@ -13,6 +13,7 @@ const objectTables = [
   ['containers', `SELECT 1 FROM records WHERE kind = 'container' AND namespace = ? LIMIT 1`],
   ['blobs', 'SELECT 1 FROM blobs WHERE namespace = ? LIMIT 1'],
   ['snapshots', 'SELECT 1 FROM snapshots WHERE namespace = ? LIMIT 1'],
+  ['sandboxes', `SELECT 1 FROM records WHERE kind = 'sandbox' AND namespace = ? LIMIT 1`],
   ['leases', `SELECT 1 FROM records WHERE kind = 'lease' AND namespace = ? LIMIT 1`],
 ] as const;
 

@@ -11,7 +11,7 @@ export class RecordTable<T> {
   readonly #kind: string;
   readonly #codec: Codec<T>;
 
-  constructor(database: Database, kind: 'container' | 'image' | 'lease', codec: Codec<T>) {
+  constructor(database: Database, kind: 'container' | 'image' | 'lease' | 'sandbox', codec: Codec<T>) {
     this.#database = database;
     this.#kind = kind;
     this.#codec = codec;

@@ -6,7 +6,7 @@
  * garbage collector needs them.
  *
  *   namespaces(name, labels)                       names that were created or labelled explicitly
- *   records(kind, namespace, key, record)          kind = container | image | lease
+ *   records(kind, namespace, key, record)          kind = container | image | lease | sandbox
  *   blobs(namespace, digest, record)               which namespace sees which blob; record = content.Info
  *   ingests(namespace, ref, expected, started_ms)  open writes; the bytes are in the content store under `<ns>/<ref>`
  *   snapshots(namespace, snapshotter, key, backend, parent, record)

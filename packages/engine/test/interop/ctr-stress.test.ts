@@ -11,7 +11,8 @@ import { startRegistry } from '../harness/peers.ts';
 import { SandboxHost } from '../harness/sandbox-host.ts';
 import { makeTestImage, pushTestImage } from '../harness/test-image.ts';
 
-const seconds = Number(process.env['BOXSHIP_STRESS_SECONDS'] ?? 15);
+const isFull = process.env['BOXSHIP_TEST_FULL'] === '1';
+const seconds = Number(process.env['BOXSHIP_STRESS_SECONDS'] ?? (isFull ? 300 : 15));
 const clients = 10;
 const image = '127.0.0.1:5000/box:1';
 
