@@ -21,6 +21,7 @@ import { poll } from '@boxship/base';
 import { makeFifo, unmountAll } from '@boxship/linux';
 import { makeBundle, makeRootfs, type TestSpec, testPath, testSpec } from '@boxship/runc-wrapper/testsuite/bundle';
 import { type ServiceClient, TtrpcClient, TtrpcServer } from '@boxship/ttrpc';
+import { isFull } from '../../tooling/full.ts';
 
 export type TaskClient = ServiceClient<typeof shimTask.TaskService>;
 
@@ -32,10 +33,12 @@ export interface ReceivedEvent {
 
 const source = join(import.meta.dirname, '../src');
 
-/** An executable that runs a program of this package from its sources. */
+/** An executable that runs a program of this package: from its sources, in full runs as it is installed. */
 export function makeExecutable(directory: string, name: string, entry: string): string {
   const path = join(directory, name);
-  const command = `exec ${process.execPath} --conditions=@boxship/source --no-warnings ${join(source, entry)} "$@"`;
+  const bundle = join(source, '../dist', entry === 'main.ts' ? 'shim.cjs' : 'logger.cjs');
+  const program = isFull ? bundle : `--conditions=@boxship/source ${join(source, entry)}`;
+  const command = `exec ${process.execPath} --no-warnings ${program} "$@"`;
   writeFileSync(path, `#!/bin/sh\n${command}\n`);
   chmodSync(path, 0o755);
   return path;
