@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { BoxshipError, type LogLevel } from '@boxship/base';
+import { BoxshipError, type LogLevel, parseSize } from '@boxship/base';
 import type { ContainerdOptions } from './containerd.ts';
 
 export interface ContainerdConfig {
@@ -24,6 +24,8 @@ export interface ContainerdConfig {
   readonly registryConfigDirectory: string | undefined;
   readonly insecureRegistries: readonly string[];
   readonly registryMirrors: readonly string[];
+  /** Bytes; undefined: without limit. */
+  readonly budgetBytes: number | undefined;
 }
 
 export const usage = `boxship-containerd: containerd's API over boxship's stores and shim
@@ -38,6 +40,7 @@ export const usage = `boxship-containerd: containerd's API over boxship's stores
   --registry-config DIR    hosts.toml directory
   --insecure-registry NAME registry without verified TLS (repeatable)
   --registry-mirror URL    mirror of docker.io (repeatable)
+  --store-budget SIZE      collect what is unused when blobs and layers take more: 20g
   --version, --help
 `;
 
@@ -59,6 +62,7 @@ export function parseConfig(args: readonly string[], defaults: { shim: string })
         'registry-config': { type: 'string' },
         'insecure-registry': { type: 'string', multiple: true },
         'registry-mirror': { type: 'string', multiple: true },
+        'store-budget': { type: 'string' },
       },
     }));
   } catch (cause) {
@@ -77,6 +81,7 @@ export function parseConfig(args: readonly string[], defaults: { shim: string })
       'invalidArgument',
       `boxship-containerd: --log-level ${logLevel}: use debug, info, warn or error`,
     );
+  const budget = text('store-budget');
   return Object.freeze({
     root: text('root') ?? '/var/lib/boxship/containerd',
     state,
@@ -88,6 +93,7 @@ export function parseConfig(args: readonly string[], defaults: { shim: string })
     registryConfigDirectory: text('registry-config'),
     insecureRegistries: list('insecure-registry'),
     registryMirrors: list('registry-mirror'),
+    budgetBytes: budget === undefined ? undefined : parseSize(budget),
   });
 }
 
@@ -100,6 +106,7 @@ export function containerdOptions(config: ContainerdConfig): ContainerdOptions {
     shim: config.shim,
     warmNamespaces: config.warmNamespaces,
     isDebug: config.logLevel === 'debug',
+    ...(config.budgetBytes === undefined ? {} : { budgetBytes: config.budgetBytes }),
     registries: {
       insecureRegistries: config.insecureRegistries,
       mirrors: config.registryMirrors,

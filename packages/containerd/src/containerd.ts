@@ -23,6 +23,7 @@ import { type Logger, silentLogger, writeFileAtomicSync } from '@boxship/base';
 import { configureHosts, type HostOptions, LocalApplier, LocalComparer } from '@boxship/image-store';
 import { EventExchange } from './events/exchange.ts';
 import { serveShimEvents } from './events/shim-events.ts';
+import { type StoreUsage, storeUsage } from './gc/budget.ts';
 import { localClient } from './local-client.ts';
 import { openStores } from './metadata/open-stores.ts';
 import type { FoundBundle } from './metadata/rebuild.ts';
@@ -59,6 +60,8 @@ export interface ContainerdOptions {
   /** Namespaces whose shim is started at once. */
   readonly warmNamespaces?: readonly string[];
   readonly isDebug?: boolean;
+  /** What blobs and layers may take before everything unused is collected at once; default: without limit. */
+  readonly budgetBytes?: number;
   /** Which servers stand for a registry. */
   readonly registries?: HostOptions;
   readonly log?: Logger;
@@ -67,11 +70,19 @@ export interface ContainerdOptions {
 export class Containerd implements AsyncDisposable {
   readonly events: EventExchange;
   readonly handlers: ContainerdHandlers;
+  /** What blobs and layers take on the disk. */
+  readonly usage: () => Promise<StoreUsage>;
   readonly #resources: AsyncDisposableStack;
 
-  private constructor(exchange: EventExchange, handlers: ContainerdHandlers, resources: AsyncDisposableStack) {
+  private constructor(
+    exchange: EventExchange,
+    handlers: ContainerdHandlers,
+    usage: () => Promise<StoreUsage>,
+    resources: AsyncDisposableStack,
+  ) {
     this.events = exchange;
     this.handlers = handlers;
+    this.usage = usage;
     this.#resources = resources;
   }
 
@@ -95,7 +106,7 @@ export class Containerd implements AsyncDisposable {
           log.error('the shim could not be started ahead of need', { namespace, error });
         });
     await parts.scheduler.deleted(false); // what a crash has left is collected soon after the start
-    return new Containerd(exchange, handlers, resources.move());
+    return new Containerd(exchange, handlers, () => storeUsage(parts), resources.move());
   }
 
   /** The services for a caller in this process, acting in `namespace`. */
@@ -124,7 +135,15 @@ async function openParts(
   log: Logger,
   resources: AsyncDisposableStack,
 ) {
-  const stores = await openStores({ root: options.root, log, bundles: () => foundBundles(options) }, resources);
+  const stores = await openStores(
+    {
+      root: options.root,
+      log,
+      bundles: () => foundBundles(options),
+      ...(options.budgetBytes === undefined ? {} : { budgetBytes: options.budgetBytes }),
+    },
+    resources,
+  );
   const shims: ShimManager = resources.use(
     new ShimManager({
       roots: options,

@@ -8,10 +8,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { isFull } from '../../tooling/full.ts';
 import type { CheckResult } from './crash/check.ts';
 import { tracedCalls } from './crash/trace.ts';
 
-const isFull = process.env['BOXSHIP_TEST_FULL'] === '1';
 const wanted = Number(process.env['BOXSHIP_CRASH_STATES'] ?? (isFull ? 50_000 : 5_000));
 const seed = process.env['BOXSHIP_CRASH_SEED'] ?? '1';
 

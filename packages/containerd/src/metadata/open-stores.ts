@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { containers, images } from '@boxship/api';
 import type { Logger } from '@boxship/base';
 import { FsContentStore, snapshotterDrivers } from '@boxship/image-store';
+import { StoreBudget, storeUsage } from '../gc/budget.ts';
 import { type CollectorOptions, collect } from '../gc/collector.ts';
 import { CollectionScheduler } from '../gc/scheduler.ts';
 import { ContentTable } from './content.ts';
@@ -22,6 +23,8 @@ export interface StoresOptions {
   readonly log: Logger;
   /** Names of {@link snapshotterDrivers}; default: all. */
   readonly snapshotters?: readonly string[];
+  /** What blobs and layers may take before everything unused is collected; default: without limit. */
+  readonly budgetBytes?: number;
   /** The bundles there are; asked for when the database was lost. */
   readonly bundles?: () => readonly FoundBundle[];
 }
@@ -37,7 +40,10 @@ export async function openStores(options: StoresOptions, resources: AsyncDisposa
   const { root, log } = options;
   const database = resources.use(Database.open(join(root, 'meta.db'), log));
   const leases = new LeaseTable(database);
-  const onMutation = () => scheduler.mutated();
+  const onMutation = () => {
+    scheduler.mutated();
+    budget?.changed();
+  };
   // labels are rows of ours, by namespace: the store below keeps none
   const blobs = resources.use(new FsContentStore({ root: join(root, 'io.containerd.content.v1.content'), log }));
   const snapshots = new Map<string, SnapshotTable>();
@@ -69,5 +75,12 @@ export async function openStores(options: StoresOptions, resources: AsyncDisposa
   if (database.replayedRecords !== undefined)
     await rebuildMetadata(tables, { isKnown: database.replayedRecords > 0, bundles: options.bundles?.() ?? [] });
   const scheduler: CollectionScheduler = resources.use(new CollectionScheduler(() => collect(tables), log));
+  const { budgetBytes: limitBytes } = options;
+  const budget: StoreBudget | undefined =
+    limitBytes === undefined
+      ? undefined
+      : resources.use(
+          new StoreBudget({ limitBytes, usage: () => storeUsage(tables), collect: () => scheduler.run(), log }),
+        );
   return { ...tables, scheduler, refusedSnapshotters };
 }

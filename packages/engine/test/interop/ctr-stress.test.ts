@@ -5,13 +5,13 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { mountsUnder } from '@boxship/linux';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { isFull } from '../../../tooling/full.ts';
 import { programPath } from '../../src/paths.ts';
 import { processesWith } from '../harness/engine-under-test.ts';
 import { startRegistry } from '../harness/peers.ts';
 import { SandboxHost } from '../harness/sandbox-host.ts';
 import { makeTestImage, pushTestImage } from '../harness/test-image.ts';
 
-const isFull = process.env['BOXSHIP_TEST_FULL'] === '1';
 const seconds = Number(process.env['BOXSHIP_STRESS_SECONDS'] ?? (isFull ? 300 : 15));
 const clients = 10;
 const image = '127.0.0.1:5000/box:1';
