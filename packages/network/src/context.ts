@@ -3,7 +3,7 @@ import type { KeyedMutex, Logger } from '@boxship/base';
 import type { NetlinkSocket } from '@boxship/linux';
 import type { DnsService } from './dns/service.ts';
 import type { DriverRegistry } from './drivers/registry.ts';
-import type { PluginClient } from './drivers/remote/client.ts';
+import type { Plugins } from './drivers/remote/plugins.ts';
 import type { Firewall } from './firewall/firewall.ts';
 import type { AddressAllocator } from './ipam/addresses.ts';
 import type { DefaultAddressPool } from './ipam/pools.ts';
@@ -24,8 +24,7 @@ export interface Context {
   readonly addresses: AddressAllocator;
   readonly dns: DnsService;
   readonly drivers: DriverRegistry;
-  /** The plugin of Docker's of that name; undefined: there is none. */
-  readonly plugin: (name: string) => PluginClient | undefined;
+  readonly plugins: Plugins;
   /** undefined: Docker's. */
   readonly pools: readonly DefaultAddressPool[] | undefined;
   /** Where namespaces are named. */

@@ -14,9 +14,9 @@ import { CniDriver } from './drivers/cni/driver.ts';
 import { driverNamed } from './drivers/lookup.ts';
 import { plainDriver } from './drivers/plain.ts';
 import { DriverRegistry } from './drivers/registry.ts';
-import { PluginClient } from './drivers/remote/client.ts';
-import { findPlugin, pluginDirectories } from './drivers/remote/discovery.ts';
+import { pluginDirectories } from './drivers/remote/discovery.ts';
 import { RemoteDriver } from './drivers/remote/driver.ts';
+import { Plugins } from './drivers/remote/plugins.ts';
 import type { FirewallState } from './firewall/firewall.ts';
 import { defaultFirewallSettings, type FirewallSettings, openFirewall } from './firewall/open.ts';
 import { enableForwarding, enableIPv6Forwarding } from './forwarding.ts';
@@ -89,13 +89,7 @@ export async function createController(options: ControllerOptions): Promise<Loca
   const settings = { ...defaultFirewallSettings, ...options.firewall };
   const mtu = options.defaultBridge?.mtu ?? 1500;
   const bridge = new BridgeDriver({ route, ownership, mtu, hasFirewall: settings.backend !== 'none' });
-  const directories = options.pluginDirectories ?? pluginDirectories;
-  const clients = new Map<string, PluginClient>();
-  const client = (name: string): PluginClient => {
-    const known = clients.get(name) ?? new PluginClient(name, directories);
-    clients.set(name, known);
-    return known;
-  };
+  const plugins = new Plugins(options.pluginDirectories ?? pluginDirectories);
   const networks = () => [...state.networks.values()].map(({ network }) => network);
   const child = (name: 'macvlan' | 'ipvlan') => new ChildDriver({ name, route, ownership, networks });
   const firewall = undo.use(
@@ -122,16 +116,16 @@ export async function createController(options: ControllerOptions): Promise<Loca
         plainDriver('host'),
         plainDriver('null'),
       ],
-      isPlugin: (name) => findPlugin(name, directories) !== undefined,
+      isPlugin: (name) => plugins.has(name),
       makeRemote: (name) =>
         new RemoteDriver({
-          client: client(name),
+          client: plugins.client(name),
           route,
           stateDirectory: options.stateDir,
           runDirectory: options.runDir,
         }),
     }),
-    plugin: (name) => (findPlugin(name, directories) === undefined ? undefined : client(name)),
+    plugins,
     pools: options.defaultAddressPools === undefined ? undefined : checkPools(options.defaultAddressPools),
     namespaceNames: new NamespaceNames({ state, log }),
     namespaceDirectory: join(options.runDir, 'netns'),

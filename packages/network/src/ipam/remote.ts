@@ -29,7 +29,7 @@ const isRemote = ({ ipamDriver }: Pick<NetworkSpec, 'ipamDriver'>): boolean =>
 
 /** @throws notFound with Docker's text */
 function clientOf(context: Context, spec: Pick<NetworkSpec, 'ipamDriver'>): PluginClient {
-  const client = context.plugin(spec.ipamDriver ?? '');
+  const client = context.plugins.find(spec.ipamDriver ?? '');
   if (client === undefined) throw new BoxshipError('notFound', `plugin "${spec.ipamDriver}" not found`);
   return client;
 }
@@ -143,7 +143,7 @@ export async function releaseAddresses(
   context.addresses.release(networkId, ipv4Address, ipv6Address);
   const network = context.state.networks.get(networkId)?.network;
   if (network === undefined || !isRemote(network.spec)) return;
-  const client = context.plugin(network.spec.ipamDriver);
+  const client = context.plugins.find(network.spec.ipamDriver);
   if (client === undefined) return;
   for (const { id, subnet } of heldPools(context, networkId)) {
     const address = parsePrefix(subnet).family === 4 ? ipv4Address : ipv6Address;
