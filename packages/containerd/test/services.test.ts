@@ -1,5 +1,6 @@
 /** What the services promise beyond the stores: namespaces, field masks, leases and collection, events, restart. */
 import { content as contentWire, encodeJsonAny, typeUrls } from '@boxship/api';
+import { poll } from '@boxship/base';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { LocalContainerd } from '../src/containerd.ts';
 import { openContainerd, type TestContainerd } from './harness.ts';
@@ -198,11 +199,19 @@ describe('garbage collection', () => {
   });
 
   it('ends an expired lease', async () => {
-    await client.leases.create({ id: 'old', labels: { 'containerd.io/gc.expire': '2020-01-01T00:00:00Z' } });
-    const digest = await put(client, 'expired', { lease: 'old' });
-    await client.leases.create({ id: 'tick', labels: {} });
-    await client.leases.delete({ id: 'tick', sync: true });
-    expect(await exists(digest)).toBe(false);
+    const expiresAt = new Date(Date.now() + 2_000).toISOString();
+    await client.leases.create({ id: 'short', labels: { 'containerd.io/gc.expire': expiresAt } });
+    const digest = await put(client, 'expired', { lease: 'short' });
+    const collect = async () => {
+      await client.leases.create({ id: 'tick', labels: {} });
+      await client.leases.delete({ id: 'tick', sync: true });
+    };
+    expect(
+      await poll({ everyMs: 100, timeoutMs: 10_000 }, async () => {
+        await collect();
+        return (await exists(digest)) ? undefined : 'gone';
+      }),
+    ).toBe('gone');
     expect((await client.leases.list()).leases).toEqual([]);
   });
 
