@@ -54,14 +54,15 @@ async function main(): Promise<void> {
     lines.push(`| ${row.title} | ${ms(a)} | ${ms(b)} | **${ratio.toFixed(2)}** | ≤ ${row.target} |`);
     console.log(lines.at(-1));
   }
-  const shims = 'shims'.includes(wanted)
-    ? await shimRows(
-        peerHost,
-        { docker: peer.docker, socket: peer.socket, directory: peerHost.directory },
-        { docker: ours.docker, socket: ours.socket, directory: ourHost.directory },
-      )
-    : [];
-  for (const line of shims) console.log(line);
+  const shims: string[] = [];
+  if ('shims'.includes(wanted)) {
+    const theirs = { docker: peer.docker, socket: peer.socket, directory: peerHost.directory };
+    const own = { docker: ours.docker, socket: ours.socket, directory: ourHost.directory };
+    for await (const line of shimRows(peerHost, theirs, own)) {
+      shims.push(line);
+      console.log(line);
+    }
+  }
   if (wanted !== '') return;
   lines.push(await memoryRow(peer.docker, peerHost.directory, ours.docker, ourHost.directory));
   console.log(lines.at(-1));

@@ -23,13 +23,11 @@ const logMegabytes = 100;
 const trips = 300;
 
 /** Lines of a table with the columns of the others. `host` is for a further containerd. */
-export async function shimRows(host: SandboxHost, theirs: BenchedEngine, own: BenchedEngine): Promise<string[]> {
-  return [
-    await throughputRow(theirs, own),
-    await shimLatencyRow(host),
-    await engineLatencyRow([theirs, own]),
-    ...(await memoryRows(theirs, own)),
-  ];
+export async function* shimRows(host: SandboxHost, theirs: BenchedEngine, own: BenchedEngine): AsyncGenerator<string> {
+  yield* await memoryRows(theirs, own);
+  yield await throughputRow(theirs, own);
+  yield await shimLatencyRow(host);
+  yield await engineLatencyRow([theirs, own]);
 }
 
 async function throughputRow(theirs: BenchedEngine, own: BenchedEngine): Promise<string> {
@@ -80,6 +78,8 @@ async function shimLatencyRow(host: SandboxHost): Promise<string> {
       [
         '-a',
         containerd.socket,
+        '-n',
+        'table',
         'run',
         '--rm',
         '--runtime',
@@ -122,9 +122,15 @@ async function engineLatencyRow(engines: readonly BenchedEngine[]): Promise<stri
 async function latencyRow(title: string, clients: readonly ChildProcess[]): Promise<string> {
   const roundTrips = async (client: ChildProcess, count: number) => {
     for (let i = 0; i < count; i++) {
+      const ended = new AbortController();
+      const end = once(client, 'exit', { signal: ended.signal }).then(() => {
+        throw new Error(`${client.spawnargs.join(' ')} ended before its time`);
+      });
       const answer = client.stdout === null ? undefined : once(client.stdout, 'data');
       client.stdin?.write('x\n');
-      await answer;
+      await Promise.race([answer, end]);
+      end.catch(() => {}); // called off
+      ended.abort();
     }
   };
   for (const client of clients) await roundTrips(client, 1); // the container runs
