@@ -48,6 +48,7 @@ export const testTools: readonly HostTool[] = [
   ['crun', 'crun'],
   ['criu', 'criu'],
   // a virtual machine with cgroup version 2: packages/tooling/vm
+  ['apparmor_parser', 'apparmor'],
   ['qemu-system-x86_64', 'qemu-system-x86'],
   ['/vmlinuz', 'linux-image-cloud-amd64'],
   ['dig', 'bind9-dnsutils'],

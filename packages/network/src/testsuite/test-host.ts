@@ -99,7 +99,8 @@ export class TestHost implements AsyncDisposable {
 
   async canPing(namespace: string, address: string): Promise<boolean> {
     try {
-      await this.run(namespace, 'busybox', 'ping', '-c', '1', '-W', '1', address);
+      // one of three: the first may fall into the moment in which a link comes up
+      await this.run(namespace, 'ping', '-c', '3', '-i', '0.2', '-W', '1', address);
       return true;
     } catch {
       return false; // no answer
