@@ -47,8 +47,8 @@ export const testTools: readonly HostTool[] = [
   ['/usr/lib/cni/bridge', 'containernetworking-plugins'],
   ['crun', 'crun'],
   ['criu', 'criu'],
-  // a virtual machine with cgroup version 2: packages/tooling/vm
   ['apparmor_parser', 'apparmor'],
+  // a virtual machine with cgroup version 2: packages/tooling/vm
   ['qemu-system-x86_64', 'qemu-system-x86'],
   ['/vmlinuz', 'linux-image-cloud-amd64'],
   ['dig', 'bind9-dnsutils'],
