@@ -17,7 +17,7 @@ describe.skipIf(missing.length > 0)(`cgroup version 2 and AppArmor${why}`, () =>
     const command = `PATH=${path} sh ${script} ${dockerProgram} ${programPath('boxship-engine')}`;
     const { code, output } = await runInVirtualMachine({ command, directory, timeoutMs: 240_000 });
     if (code !== 0) throw new Error(`the script ended with ${code}:\n${output}`);
-    facts = new Map(output.split('\n').map((line) => line.trim().split(/: (.*)/s, 2) as [string, string]));
+    facts = new Map(output.split('\n').map((line) => line.trim().split(/: ?(.*)/s, 2) as [string, string]));
   }, 250_000);
 
   it.each([
