@@ -19,6 +19,11 @@ export class KeyedMutex {
     };
   }
 
+  /** Waits until every turn that is taken or waited for by now has ended. */
+  async idle(): Promise<void> {
+    await Promise.all(this.#tails.values());
+  }
+
   /** Runs `work` in the key's turn. */
   async run<T>(key: string, work: () => Promise<T> | T): Promise<T> {
     using _lease = await this.acquire(key);

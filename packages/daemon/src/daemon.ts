@@ -8,7 +8,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
-import { KeyedMutex, type Logger } from '@boxship/base';
+import { KeyedMutex, type Logger, withDeadline } from '@boxship/base';
 import type { NetworkController } from '@boxship/network';
 import type { DaemonConfig } from './config.ts';
 import { createExecStore } from './containers/exec-store.ts';
@@ -25,6 +25,9 @@ import type { DaemonContainerd, Parts } from './parts.ts';
 import { loadDefaultProfile } from './system/apparmor.ts';
 import { readHostFacts } from './system/host-facts.ts';
 import { createVolumeStore } from './volumes/store.ts';
+
+/** A stop lets starts, ends and removals that are under way come to their end; what takes longer, the next start finishes. */
+const lastTurnsMs = 5_000;
 
 export interface DaemonSeams {
   readonly log: Logger;
@@ -70,6 +73,9 @@ export async function startDaemon(config: DaemonConfig, seams: DaemonSeams): Pro
   stack.defer(async () => {
     stopping.abort();
     await monitoring;
+    await withDeadline({ component: 'daemon', operation: 'end of what is under way', timeoutMs: lastTurnsMs }, () =>
+      parts.mutex.idle(),
+    ).catch((error: unknown) => log.warn('left for the next start', { error }));
   });
   const http = await createHttpServer(log, (router) => addRoutes(router, parts));
   stack.use(http);

@@ -115,6 +115,22 @@ describe.skipIf(reason !== undefined)('recovery', () => {
     await expectNothingLeft();
   });
 
+  it('clears what a --rm container has left when it is killed right after telling of its removal', async () => {
+    const { containers } = engine.client;
+    await engine.killDaemon();
+    await engine.startDaemon({ BOXSHIP_TEST: '1', BOXSHIP_FP: 'remove.forgotten=kill' });
+    const { Id } = await containers.create({
+      Image: 'busybox',
+      Cmd: ['true'],
+      HostConfig: { NetworkMode: 'none', AutoRemove: true },
+    });
+    await containers.start(Id);
+    await engine.daemonEnded();
+    await engine.startDaemon();
+    expect(await containers.list({ all: true })).toEqual([]);
+    await expectNothingLeft();
+  });
+
   it('removes --rm containers that ended while it was away', async () => {
     const { containers } = engine.client;
     await containers.create({ ...idle, HostConfig: { NetworkMode: 'none', AutoRemove: true } }, { name: 'auto' });

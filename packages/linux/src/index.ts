@@ -103,6 +103,7 @@ export {
 } from './pidfd.ts';
 export { type Interest, Poller, type Readiness, sharedPoller } from './poller.ts';
 export { bootId, childrenOf, isProcessAlive, type ProcessStat, processStat } from './process-stat.ts';
+export { type SpawnedProcess, type SpawnOptions, spawnProcess } from './spawn.ts';
 export { becomeSubreaper, setProcessName } from './subreaper.ts';
 export { syncFilesystem } from './sync-filesystem.ts';
 export { setWindowSize, type WindowSize, windowSize } from './terminal.ts';

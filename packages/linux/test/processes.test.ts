@@ -5,7 +5,7 @@ import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, symli
 import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import {
   closePidfd,
   duplicateFd,
@@ -16,6 +16,7 @@ import {
   isReadyNow,
   listenForFd,
   makeFifo,
+  markInheritedCloseOnExec,
   onPidfdExit,
   openFifo,
   openPidfd,
@@ -28,6 +29,7 @@ import {
   setWindowSize,
   sharedPoller,
   signalPidfd,
+  spawnProcess,
   spliceNow,
   tryLockFile,
   WOULD_BLOCK,
@@ -45,6 +47,62 @@ const fifo = (name = 'f') => {
   makeFifo(path);
   return path;
 };
+
+describe('spawnProcess', () => {
+  beforeAll(markInheritedCloseOnExec);
+
+  const run = async (script: string, stdio: readonly (number | undefined)[] = [], workingDirectory?: string) => {
+    const output = openSync(join(directory, 'output'), 'w+');
+    const { pid, ended } = spawnProcess('sh', {
+      arguments: ['-c', script],
+      env: { GIVEN: 'a value', PATH: '/usr/bin:/bin' },
+      stdio: [undefined, output, output, ...stdio],
+      workingDirectory,
+    });
+    const status = await ended;
+    closeSync(output);
+    return { pid, status, output: readFileSync(join(directory, 'output'), 'utf8') };
+  };
+
+  it('gives the status, by exit and by signal, and leaves no zombie', async () => {
+    const { pid, status } = await run('exit 37');
+    expect(exitCodeOf(status)).toBe(37);
+    expect(processStat(pid)).toBeUndefined();
+    expect((await run('kill -9 $$')).status & 0x7f).toBe(9);
+  });
+
+  it('passes the environment, the directory and the named descriptors, and no others', async () => {
+    const [first, second] = [openSync(join(directory, 'first'), 'w'), openSync(join(directory, 'second'), 'w')];
+    // crossed on purpose: each stands where the other goes, if the numbers are low
+    const { output } = await run(
+      'echo $GIVEN; pwd; ls /proc/self/fd | wc -l; echo 1 >&3; echo 2 >&4',
+      [second, first],
+      directory,
+    );
+    closeSync(first);
+    closeSync(second);
+    // 0, 1, 2, 3, 4 and that of ls itself
+    expect(output).toBe(`a value\n${directory}\n6\n`);
+    expect([readFileSync(join(directory, 'second'), 'utf8'), readFileSync(join(directory, 'first'), 'utf8')]).toEqual([
+      '1\n',
+      '2\n',
+    ]);
+  });
+
+  it('makes it the leader of a session, with default signals', async () => {
+    const { pid, output } = await run("cut -d' ' -f5,6 /proc/$$/stat; grep -E 'Sig(Ign|Blk)' /proc/$$/status");
+    const [session, ...masks] = output.trimEnd().split('\n');
+    expect(session).toBe(`${pid} ${pid}`);
+    // signals 1 to 31; 32 and 33 are glibc's own
+    expect(masks.map((mask) => Number.parseInt(mask.slice(-8), 16) & 0x7fffffff)).toEqual([0, 0]);
+  });
+
+  it('names the reason when there is no such program', () => {
+    const start = (program: string) => () => spawnProcess(program, { arguments: [], env: {}, stdio: [] });
+    expect(start('no-such-program')).toThrow(expect.objectContaining({ kind: 'notFound' }));
+    expect(start('/etc/passwd')).toThrow(expect.objectContaining({ kind: 'permissionDenied' }));
+  });
+});
 
 describe('pidfd', () => {
   const ended = async (pid: number) => {

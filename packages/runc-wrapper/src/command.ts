@@ -2,17 +2,17 @@
  * One execution of the runtime. Rules that keep it from hanging or leaking:
  * - a container inherits the runtime's stdio, so it is never given a pipe of ours to hold open: descriptors or /dev/null;
  * - errors come through `--log`, the end through the exit of the process, not of its streams;
- * - the environment is spelled out; only descriptors 0, 1, 2 and the named extra ones are open in it (execa closes none, but
- *   everything else of ours is close-on-exec);
+ * - the environment is spelled out; only descriptors 0, 1, 2 and the named extra ones are open in it (everything else of ours
+ *   is close-on-exec);
  * - at the deadline the whole tree is killed.
  */
 import { randomBytes } from 'node:crypto';
-import { BoxshipError, withDeadline, withSpan } from '@boxship/base';
+import { withDeadline, withSpan } from '@boxship/base';
 import { markInheritedCloseOnExec } from '@boxship/linux';
-import { execa, type Options } from 'execa';
 import { runtimeError } from './errors.ts';
 import { killTree } from './process-tree.ts';
 import { lastError, removeLog } from './runtime-log.ts';
+import { type Ended, startCommand } from './start-command.ts';
 
 /** Descriptors for the container; undefined is /dev/null. */
 export interface Stdio {
@@ -46,15 +46,8 @@ export interface Invocation extends CallOptions {
   readonly workingDirectory?: string;
 }
 
-export interface Outcome {
-  readonly exitCode: number;
-  /** Standard output, empty unless wanted. */
-  readonly output: string;
-}
-
 /** The longest that a timer takes. */
 const FOR_EVER_MS = 2 ** 31 - 1;
-const path = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** Runs it as a span of the current trace; gives standard output (empty unless wanted). */
 export async function invoke(call: Invocation): Promise<string> {
@@ -77,17 +70,19 @@ export async function invokeToEnd(call: Invocation): Promise<number> {
   });
 }
 
-async function execute<T>(call: Invocation, conclude: (outcome: Outcome, said: string | undefined) => T): Promise<T> {
+async function execute<T>(
+  call: Invocation,
+  conclude: (end: Ended & { exitCode: number }, said: string | undefined) => T,
+): Promise<T> {
   const log = logPath(call);
   const timeoutMs = call.timeoutMs ?? call.defaultTimeoutMs ?? FOR_EVER_MS;
   call.signal?.throwIfAborted();
   markInheritedCloseOnExec();
-  const child = execa(call.binary, commandLine(call, log), processOptions(call));
-  const { pid } = child;
+  const { pid, ended } = startCommand(call, commandLine(call, log));
   let hasEnded = false;
   if (pid !== undefined) call.onSpawn?.(pid);
   try {
-    const result = await withDeadline(
+    const { exitCode, ...end } = await withDeadline(
       {
         component: call.binary,
         operation: call.verb,
@@ -95,14 +90,12 @@ async function execute<T>(call: Invocation, conclude: (outcome: Outcome, said: s
         ...(call.id !== undefined && { id: call.id }),
         ...(call.signal && { signal: call.signal }),
       },
-      () => child,
+      () => ended,
     );
     hasEnded = true;
-    if (pid === undefined) throw notStarted(call.binary, result.cause ?? result);
-    const { exitCode } = result;
     if (exitCode === undefined)
-      throw runtimeError(call.verb, call.id, undefined, `${call.binary} was ended by ${result.signal ?? 'a signal'}`);
-    return conclude({ exitCode, output: text(result.stdout) }, lastError(log) ?? (text(result.stderr) || undefined));
+      throw runtimeError(call.verb, call.id, undefined, `${call.binary} was ended by ${end.signal ?? 'a signal'}`);
+    return conclude({ exitCode, ...end }, lastError(log) ?? (end.errorOutput || undefined));
   } catch (error) {
     if (pid !== undefined && !hasEnded) killTree(pid);
     throw error;
@@ -121,37 +114,3 @@ export const commandLine = (call: Invocation, log: string): string[] => [
   call.verb,
   ...call.arguments,
 ];
-
-const text = (output: unknown): string => (typeof output === 'string' ? output.trim() : '');
-
-export function notStarted(binary: string, cause: unknown): BoxshipError {
-  const code = (cause as NodeJS.ErrnoException | undefined)?.code;
-  return code === 'ENOENT'
-    ? new BoxshipError(
-        'notFound',
-        `OCI runtime ${binary} is not installed: exec: "${binary}": executable file not found in $PATH`,
-        { cause },
-      )
-    : new BoxshipError('unavailable', `OCI runtime ${binary} cannot be started: ${code ?? 'unknown reason'}`, {
-        cause,
-      });
-}
-
-export function processOptions(call: Invocation): Options {
-  const own = call.isOutputWanted === true ? ('pipe' as const) : undefined;
-  const { stdin, stdout, stderr, extra = [] } = call.stdio ?? {};
-  return {
-    stdio: [target(stdin), own ?? target(stdout), own ?? target(stderr), ...extra.map(target)],
-    env: { PATH: process.env['PATH'] ?? path, XDG_RUNTIME_DIR: process.env['XDG_RUNTIME_DIR'] ?? '/run' },
-    extendEnv: false,
-    reject: false,
-    // a group of its own: a signal to ours does not reach it, and its tree can be ended at once
-    detached: true,
-    cleanup: false,
-    forceKillAfterDelay: false,
-    ...(call.workingDirectory !== undefined && { cwd: call.workingDirectory }),
-  };
-}
-
-// execa's types name the descriptors 0 to 9; any open one is taken
-const target = (fd: number | undefined) => (fd === undefined ? 'ignore' : (fd as 3));

@@ -2,10 +2,11 @@
 import { createInterface } from 'node:readline';
 import { markInheritedCloseOnExec } from '@boxship/linux';
 import { execa } from 'execa';
-import { commandLine, type Invocation, logPath, notStarted, processOptions } from './command.ts';
+import { commandLine, type Invocation, logPath } from './command.ts';
 import { runtimeError } from './errors.ts';
 import { killTree } from './process-tree.ts';
 import { lastError, removeLog } from './runtime-log.ts';
+import { notStarted, outputOptions } from './start-command.ts';
 import type { RuntimeEvent } from './verbs.ts';
 
 /** Ends when the container does, when the caller stops reading, or with the reason of the aborted signal. */
@@ -13,7 +14,7 @@ export async function* streamEvents(call: Invocation): AsyncGenerator<RuntimeEve
   call.signal?.throwIfAborted();
   const log = logPath(call);
   markInheritedCloseOnExec();
-  const child = execa(call.binary, commandLine(call, log), { ...processOptions(call), buffer: false });
+  const child = execa(call.binary, commandLine(call, log), { ...outputOptions(call), buffer: false });
   const { pid, stdout } = child;
   let hasEnded = false;
   const end = () => {

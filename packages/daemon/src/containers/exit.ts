@@ -8,7 +8,7 @@ import { publishEndpointEvents } from '../networks/events.ts';
 import type { Parts } from '../parts.ts';
 import { removeRunFiles } from './files.ts';
 import { type Container, eventAttributes } from './model.ts';
-import { removeInTurn } from './removal.ts';
+import { removeEnded } from './removal.ts';
 import { nextDelayMs, shouldRestart } from './restart-policy.ts';
 import { launch } from './start.ts';
 import { endTask, forgetRegistration } from './task.ts';
@@ -33,14 +33,20 @@ export async function handleExit(parts: Parts, container: Container, end: TaskEn
   container.healthMonitor?.abort();
   container.stdin?.close();
   container.stdin = undefined;
-  await giveBack(parts, container);
-  // nobody waits for containerd's record to go; the turn does not end before
-  const forgetting = forgetRegistration(parts, container.id).catch((error: unknown) =>
-    parts.log.error('registration was not given back', { container: container.id, error }),
-  );
   const { exitCode } = end;
-  const ranMs = parseTimeMs(end.finishedAt) - parseTimeMs(record.state.StartedAt);
   const willRestart = shouldRestart(record, exitCode) && !parts.stopping.aborted;
+  const willGo = !willRestart && record.hostConfig.AutoRemove;
+  await Promise.all([
+    giveBackNetwork(parts, container),
+    // of one that goes nobody can want more: the runtime's part is cleared when its end was told
+    willGo ? undefined : endTask(parts, container.id).catch(notGivenBack(parts, container, 'task')),
+  ]);
+  removeRunFiles(parts.config, container.id);
+  // nobody waits for containerd's record to go; the turn does not end before
+  const forgetting = willGo
+    ? undefined
+    : forgetRegistration(parts, container.id).catch(notGivenBack(parts, container, 'registration'));
+  const ranMs = parseTimeMs(end.finishedAt) - parseTimeMs(record.state.StartedAt);
   record.state = {
     ...record.state,
     Status: willRestart ? 'restarting' : 'exited',
@@ -62,28 +68,22 @@ export async function handleExit(parts: Parts, container: Container, end: TaskEn
   });
   container.waiters.exited({ exitCode, ...(end.error === undefined ? {} : { error: end.error }) });
   if (willRestart) scheduleRestart(parts, container, ranMs);
-  else if (record.hostConfig.AutoRemove)
-    await removeInTurn(parts, container, { removeVolumes: true }).catch((error: unknown) =>
-      parts.log.error('container could not be removed after its end', { container: container.id, error }),
-    );
+  else if (willGo) await removeEnded(parts, container);
   await forgetting;
 }
 
-/** Task, sandbox and run files. What fails here is repeated at the next start of the daemon. */
-async function giveBack(parts: Parts, container: Container): Promise<void> {
+/** Addresses, ports and names. What fails here is repeated at the next start of the daemon. */
+async function giveBackNetwork(parts: Parts, container: Container): Promise<void> {
   const { record, id } = container;
   const { sandbox } = record;
-  const report = (what: string) => (error: unknown) =>
-    parts.log.error(`${what} was not given back`, { container: id, error });
-  await Promise.all([
-    endTask(parts, id).catch(report('task')),
-    sandbox === undefined ? undefined : parts.network?.removeSandbox(id).catch(report('sandbox')),
-  ]);
+  if (sandbox !== undefined) await parts.network?.removeSandbox(id).catch(notGivenBack(parts, container, 'sandbox'));
   record.sandbox = undefined;
   if (sandbox !== undefined) publishEndpointEvents(parts, id, sandbox.endpoints, 'disconnect');
   publishVolumeEvents(parts, container, 'unmount');
-  removeRunFiles(parts.config, id);
 }
+
+const notGivenBack = (parts: Parts, container: Container, what: string) => (error: unknown) =>
+  parts.log.error(`${what} was not given back`, { container: container.id, error });
 
 function scheduleRestart(parts: Parts, container: Container, ranMs: number): void {
   container.restartDelayMs = nextDelayMs(container.restartDelayMs, ranMs);

@@ -7,11 +7,11 @@
  * `<directory>/keeper-<random>` lists the names of what descriptors 3, 4, 5 … of one keeper are. It is written before the
  * process starts: one that a crash leaves without a list could not be found.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Logger, messageOf } from '@boxship/base';
+import { markInheritedCloseOnExec, spawnProcess } from '@boxship/linux';
 
 export const LIST_PREFIX = 'keeper-';
 export const LIST_VARIABLE = 'BOXSHIP_KEEPER';
@@ -35,7 +35,7 @@ export class Keeper {
   readonly #directory: string;
   readonly #collect: () => Holdings;
   readonly #log: Logger;
-  #current: { readonly child: ChildProcess; readonly names: ReadonlySet<string> } | undefined;
+  #current: { readonly pid: number; readonly names: ReadonlySet<string> } | undefined;
   #timer: NodeJS.Timeout | undefined;
 
   /** @param collect gives what is to be held now; disposed when a keeper has it */
@@ -69,33 +69,38 @@ export class Keeper {
     }
   }
 
-  #start(holdings: readonly Holding[]): { child: ChildProcess; names: ReadonlySet<string> } {
+  #start(holdings: readonly Holding[]): { pid: number; names: ReadonlySet<string> } {
     const list = join(this.#directory, `${LIST_PREFIX}${randomBytes(6).toString('hex')}`);
     writeFileSync(list, holdings.map(({ name }) => `${name}\n`).join(''), { mode: 0o600 });
-    const child = spawn('sleep', [String(SLEEP_SECONDS)], {
-      stdio: ['ignore', 'ignore', 'ignore', ...holdings.map(({ fd }) => fd)],
-      // a group of its own: a signal to the shim's does not reach it
-      detached: true,
-      cwd: '/',
-      env: { PATH: process.env['PATH'], [LIST_VARIABLE]: list },
-    });
-    child.unref();
-    child.on('error', (error) => {
+    try {
+      markInheritedCloseOnExec();
+      const { pid, ended } = spawnProcess('sleep', {
+        arguments: [String(SLEEP_SECONDS)],
+        env: { [LIST_VARIABLE]: list },
+        stdio: [undefined, undefined, undefined, ...holdings.map(({ fd }) => fd)],
+        workingDirectory: '/',
+      });
+      void this.#ended(pid, ended, list);
+      return { pid, names: new Set(holdings.map(({ name }) => name)) };
+    } catch (error) {
       rmSync(list, { force: true });
-      this.#log.warn('the holder of descriptors could not be started', { error: messageOf(error) });
-    });
-    child.on('exit', () => {
-      rmSync(list, { force: true });
-      if (this.#current?.child !== child) return; // replaced
-      this.#current = undefined;
-      this.changed();
-    });
-    return { child, names: new Set(holdings.map(({ name }) => name)) };
+      throw error;
+    }
+  }
+
+  async #ended(pid: number, ended: Promise<number>, list: string): Promise<void> {
+    await ended.catch((error: unknown) =>
+      this.#log.warn('the holder of descriptors was lost sight of', { error: messageOf(error) }),
+    );
+    rmSync(list, { force: true });
+    if (this.#current?.pid !== pid) return; // replaced
+    this.#current = undefined;
+    this.changed();
   }
 
   #end(): void {
     const last = this.#current;
     this.#current = undefined;
-    last?.child.kill('SIGKILL');
+    if (last !== undefined) process.kill(last.pid, 'SIGKILL');
   }
 }
