@@ -2,8 +2,9 @@
 import { createInterface } from 'node:readline';
 import { markInheritedCloseOnExec } from '@boxship/linux';
 import { execa } from 'execa';
-import { commandLine, type Invocation, logPath } from './command.ts';
+import { commandLine, logPath } from './command.ts';
 import { runtimeError } from './errors.ts';
+import type { Invocation } from './invocation.ts';
 import { killTree } from './process-tree.ts';
 import { lastError, removeLog } from './runtime-log.ts';
 import { notStarted, outputOptions } from './start-command.ts';

@@ -1,4 +1,4 @@
-export type { CallOptions, Stdio } from './command.ts';
+export type { CallOptions, Stdio } from './invocation.ts';
 export { descendantsOf, killTree } from './process-tree.ts';
 export { Runc, type RuncOptions } from './runc.ts';
 export type {

@@ -11,8 +11,9 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BoxshipError } from '@boxship/base';
 import type { RuntimeResources, RuntimeSpec } from '@boxship/oci';
-import { type CallOptions, type Invocation, invoke, invokeToEnd, type Stdio } from './command.ts';
+import { invoke, invokeToEnd } from './command.ts';
 import { streamEvents } from './event-stream.ts';
+import type { CallOptions, Invocation, Stdio } from './invocation.ts';
 import type {
   CheckpointOptions,
   ContainerState,

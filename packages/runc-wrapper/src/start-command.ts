@@ -6,7 +6,7 @@ import { constants } from 'node:os';
 import { BoxshipError } from '@boxship/base';
 import { spawnProcess } from '@boxship/linux';
 import { execa, type Options } from 'execa';
-import type { Invocation } from './command.ts';
+import type { Invocation } from './invocation.ts';
 
 export interface StartedCommand {
   /** Undefined when it did not start: `ended` rejects. */

@@ -1,6 +1,6 @@
 /** Options and answers of the verbs. Names follow runc's flags. */
 import type { RuntimeState } from '@boxship/oci';
-import type { CallOptions, Stdio } from './command.ts';
+import type { CallOptions, Stdio } from './invocation.ts';
 
 export interface CreateOptions extends CallOptions {
   /** Absolute directory with `config.json`. */

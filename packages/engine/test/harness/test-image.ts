@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
-import { type Descriptor, digestHex, digestOf, type ImageConfig, mediaTypes } from '@boxship/oci';
+import { type Descriptor, type Digest, digestHex, digestOf, type ImageConfig, mediaTypes } from '@boxship/oci';
 import { busyboxTar } from './engine-under-test.ts';
 import type { SandboxHost } from './sandbox-host.ts';
 
@@ -14,7 +14,7 @@ export interface TestImage {
   readonly manifest: Descriptor;
   readonly config: Descriptor;
   readonly layers: readonly Descriptor[];
-  readonly diffIds: readonly string[];
+  readonly diffIds: readonly Digest[];
 }
 
 const created = '2024-01-02T03:04:05Z';

@@ -32,7 +32,7 @@ afterAll(async () => {
 });
 
 const name = (kind: string): string => `containerd.types.transfer.${kind}`;
-const store = (fields: Parameters<typeof types.ImageStore.fromPartial>[0]): Any =>
+const store = (fields: types.DeepPartial<types.ImageStore>): Any =>
   encodeAny(name('ImageStore'), types.ImageStore, types.ImageStore.fromPartial(fields));
 const registry = (reference: string): Any =>
   encodeAny(name('OCIRegistry'), types.OCIRegistry, types.OCIRegistry.fromPartial({ reference }));
@@ -74,7 +74,7 @@ async function exportTo(path: string, source: string, fields: object = {}): Prom
   return Buffer.concat(pieces);
 }
 
-async function importFrom(path: string, fields: Parameters<typeof types.ImageStore.fromPartial>[0]): Promise<void> {
+async function importFrom(path: string, fields: types.DeepPartial<types.ImageStore>): Promise<void> {
   const { stream, messages } = await openStream(other, `import-${path}`);
   const source = types.ImageImportStream.fromPartial({ stream: `import-${path}` });
   const moving = transfer(other, encodeAny(name('ImageImportStream'), types.ImageImportStream, source), store(fields));

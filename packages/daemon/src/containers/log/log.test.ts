@@ -78,6 +78,7 @@ describe('json-file logs', () => {
       for await (const entry of follow({
         path,
         codec,
+        live: undefined,
         from: 0,
         isOpen: () => isOpen,
         signal: new AbortController().signal,
