@@ -4,7 +4,7 @@ import { BoxshipError } from '@boxship/base';
 import type { Parts } from '../parts.ts';
 import { type Container, eventAttributes } from './model.ts';
 import { type ContainerRoot, openRoot } from './root-access.ts';
-import { layerDirectories, readRootFile } from './rootfs-files.ts';
+import { readAccountFiles } from './rootfs-files.ts';
 import { resolveUser } from './spec/user.ts';
 
 /** `X-Docker-Container-Path-Stat`; mode is Go's FileMode. */
@@ -98,13 +98,9 @@ export async function writeArchive(
     target.linkTarget === '' ? target.mode >= 2 ** 31 : stat(root, shown, target.linkTarget).mode >= 2 ** 31;
   if (!isDirectory) throw new BoxshipError('invalidArgument', 'extraction point is not a directory');
   checkWritable(container, target.linkTarget === '' ? path : target.linkTarget);
-  const layers = layerDirectories(record.rootMounts);
   const owner =
     options.isOwnedByUser && record.config.User !== ''
-      ? resolveUser(record.config.User, [], {
-          passwd: readRootFile(layers, '/etc/passwd') ?? '',
-          group: readRootFile(layers, '/etc/group') ?? '',
-        })
+      ? resolveUser(record.config.User, [], readAccountFiles(record.rootMounts))
       : undefined;
   await applyArchive(
     source,

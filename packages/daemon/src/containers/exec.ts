@@ -13,7 +13,7 @@ import { execLogUri } from './log/uri.ts';
 import { mergeEnv } from './merge-config.ts';
 import { type Container, eventAttributes, notRunning } from './model.ts';
 import { openProcessInput } from './process-input.ts';
-import { layerDirectories, readRootFile } from './rootfs-files.ts';
+import { readAccountFiles } from './rootfs-files.ts';
 import { capabilitiesOf, capabilitySpec, environmentOf, rlimitsOf } from './spec/build.ts';
 import { parseSecurityOptions } from './spec/security.ts';
 import { resolveUser } from './spec/user.ts';
@@ -140,11 +140,11 @@ function exitCodeOfFailure(error: unknown): number {
 function processOf(parts: Parts, container: Container, exec: Exec, options: ExecStartOptions): RuntimeProcess {
   const { record } = container;
   const { request } = exec;
-  const layers = layerDirectories(record.rootMounts);
-  const user = resolveUser(request.User || record.config.User, record.hostConfig.GroupAdd ?? [], {
-    passwd: readRootFile(layers, '/etc/passwd') ?? '',
-    group: readRootFile(layers, '/etc/group') ?? '',
-  });
+  const user = resolveUser(
+    request.User || record.config.User,
+    record.hostConfig.GroupAdd ?? [],
+    readAccountFiles(record.rootMounts),
+  );
   const isPrivileged = record.hostConfig.Privileged || request.Privileged === true;
   const capabilities = capabilitiesOf({ ...record.hostConfig, Privileged: isPrivileged }, parts.host);
   const { isNoNewPrivileges } = parseSecurityOptions(record.hostConfig.SecurityOpt ?? []);

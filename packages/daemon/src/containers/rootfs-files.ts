@@ -7,6 +7,7 @@ import { closeSync, constants, fstatSync, lstatSync, openSync, readlinkSync, rea
 import { BoxshipError } from '@boxship/base';
 import { getXattr, openInRoot, resolveFlags } from '@boxship/linux';
 import type { RootMount } from './model.ts';
+import type { AccountFiles } from './spec/user.ts';
 
 const maxFileBytes = 4 * 1024 * 1024;
 const maxLinks = 16;
@@ -34,6 +35,12 @@ export function readRootFile(directories: readonly string[], path: string): stri
   } finally {
     for (const fd of roots) closeSync(fd);
   }
+}
+
+/** What says who the users and groups of a container are; empty where the image has none. */
+export function readAccountFiles(mounts: readonly RootMount[]): AccountFiles {
+  const layers = layerDirectories(mounts);
+  return { passwd: readRootFile(layers, '/etc/passwd') ?? '', group: readRootFile(layers, '/etc/group') ?? '' };
 }
 
 const noLinks = { resolve: resolveFlags.beneath | resolveFlags.noSymlinks | resolveFlags.noMagicLinks };

@@ -4,6 +4,7 @@
  */
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { BoxshipError, failPoint } from '@boxship/base';
 import { processStat } from '@boxship/linux';
 import { nowRfc3339, zeroTime } from '../clock.ts';
@@ -18,9 +19,10 @@ import { type Container, type ContainerRecord, eventAttributes, type SandboxReco
 import { checkBindSource } from './mount-points.ts';
 import { openProcessInput } from './process-input.ts';
 import { removeInTurn } from './removal.ts';
-import { layerDirectories, readRootFile } from './rootfs-files.ts';
+import { readAccountFiles } from './rootfs-files.ts';
 import { buildSpec } from './spec/build.ts';
 import { containerOfMode, type NamespaceContext } from './spec/namespaces.ts';
+import type { AccountFiles } from './spec/user.ts';
 import { startFailure } from './start-error.ts';
 import { createTask, deleteTask } from './task.ts';
 import { publishVolumeEvents } from './volume-mounts.ts';
@@ -67,13 +69,16 @@ async function run(parts: Parts, container: Container): Promise<void> {
   const sandboxing = makeSandbox(parts, container, undo);
   sandboxing.catch(() => {}); // awaited below; if preparation fails first, that error is the one to report
   let sandbox: SandboxRecord | undefined;
+  let accounts: AccountFiles;
   try {
+    await nextTurn(); // the request for the sandbox is on its way before files are prepared
     undo.defer(() => removeRunFiles(parts.config, container.id));
     prepareFiles(parts, container);
+    accounts = readAccountFiles(record.rootMounts);
   } finally {
     sandbox = await sandboxing;
   }
-  const spec = specOf(parts, container, sandbox);
+  const spec = specOf(parts, container, sandbox, accounts);
   record.sandbox = sandbox;
   if (record.config.OpenStdin) {
     const input = openProcessInput(containerFiles(parts.config, container.id).stdin);
@@ -160,19 +165,15 @@ function prepareFiles(parts: Parts, container: Container): void {
   }
 }
 
-function specOf(parts: Parts, container: Container, sandbox: SandboxRecord | undefined) {
+function specOf(parts: Parts, container: Container, sandbox: SandboxRecord | undefined, accounts: AccountFiles) {
   const { record } = container;
-  const layers = layerDirectories(record.rootMounts);
   return buildSpec({
     record,
     config: parts.config,
     host: parts.host,
     files: filesOf(parts, record),
     mounts: record.mounts,
-    accounts: {
-      passwd: readRootFile(layers, '/etc/passwd') ?? '',
-      group: readRootFile(layers, '/etc/group') ?? '',
-    },
+    accounts,
     linkedEnvironment: linkedEnvironment(parts, record),
     namespaces: { network: networkOf(record.hostConfig.NetworkMode, sandbox), pidOf: (name) => pidOf(parts, name) },
     shmSource: shmOf(parts, record),
