@@ -38,6 +38,7 @@ export * as runtimeInfo from './gen/containerd/types/runtime_info.ts';
 export { Sandbox } from './gen/containerd/types/sandbox.ts';
 export * as transferTypes from './gen/containerd/types/transfer/transfer.ts';
 export * as taskTypes from './gen/containerd/v1/types/task.ts';
+export * as etcd from './gen/etcdserverpb/rpc.ts';
 export { Any } from './gen/google/protobuf/any.ts';
 export { Empty } from './gen/google/protobuf/empty.ts';
 export { Timestamp } from './gen/google/protobuf/timestamp.ts';

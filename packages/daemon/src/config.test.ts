@@ -60,7 +60,11 @@ describe('parseDaemonConfig', () => {
 
   it('passes on what concerns the network service, as flags of it', () => {
     const { networkFlags, hasDefaultBridge, warnings } = parse(
-      { 'default-address-pools': [{ base: '10.0.0.0/8', size: 24 }], mtu: 1400, 'fixed-cidr': '10.1.0.0/16' },
+      {
+        'default-address-pools': [{ base: '10.0.0.0/8', size: 24 }],
+        ...{ mtu: 1400, 'fixed-cidr': '10.1.0.0/16' },
+        ...{ 'cluster-store': 'etcd://e:2379', 'cluster-advertise': 'eth0', 'cluster-store-opts': { 'kv.path': 'x' } },
+      },
       '--icc=false',
       '--ipv6',
       '--bridge=none',
@@ -72,6 +76,9 @@ describe('parseDaemonConfig', () => {
       '--fixed-cidr=10.1.0.0/16',
       '--icc=false',
       '--ipv6=true',
+      '--cluster-store=etcd://e:2379',
+      '--cluster-store-opt=kv.path=x',
+      '--cluster-advertise=eth0',
     ]);
     expect([hasDefaultBridge, warnings]).toEqual([false, []]);
   });

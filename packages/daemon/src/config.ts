@@ -153,6 +153,11 @@ function networkFlagsOf(name: string, value: unknown): string[] {
   if (value === undefined || value === '') return [];
   if (Array.isArray(value)) return value.flatMap((item: unknown) => networkFlagsOf(name, item));
   if (typeof value !== 'object' || value === null) return [`--${name}=${String(value)}`];
+  if (name === 'cluster-store-opt')
+    return networkFlagsOf(
+      name,
+      Object.entries(value).map(([key, text]) => `${key}=${text}`),
+    );
   const { base, size } = value as { base?: unknown; size?: unknown };
   return [`--${name}=base=${String(base)},size=${String(size)}`];
 }

@@ -64,6 +64,9 @@ export const flag = {
   icc: { type: 'boolean' },
   ip: { type: 'string' },
   ipv6: { type: 'boolean' },
+  'cluster-store': { type: 'string' },
+  'cluster-store-opt': { type: 'string', multiple: true },
+  'cluster-advertise': { type: 'string' },
   'userland-proxy': { type: 'boolean' },
   'userland-proxy-path': { type: 'string' },
   // accepted for the sake of scripts
@@ -100,6 +103,9 @@ export const networkSettings = [
   'firewall-obeys-input',
   'iptables',
   'ip6tables',
+  'cluster-store',
+  'cluster-store-opt',
+  'cluster-advertise',
 ] as const satisfies readonly (keyof typeof flag)[];
 
 export const withoutMeaning = new Set([
@@ -132,4 +138,5 @@ export const fileKeys: Readonly<Record<string, string>> = {
   runtimes: 'add-runtime',
   'exec-opts': 'exec-opt',
   'storage-opts': 'storage-opt',
+  'cluster-store-opts': 'cluster-store-opt',
 };

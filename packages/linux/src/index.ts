@@ -78,6 +78,15 @@ export { deleteNeighbour, listNeighbours, type Neighbour, setNeighbour } from '.
 export { deleteRoute, listRoutes, type Route, type RouteOptions, setRoute } from './netlink/route.ts';
 export { isErrno, type NetlinkFailure, NetlinkSocket, netlinkGroup, netlinkProtocol } from './netlink/socket.ts';
 export {
+  deleteForwarding,
+  type Forwarding,
+  listForwarding,
+  newVxlan,
+  setForwarding,
+  type Vxlan,
+  vxlanNamed,
+} from './netlink/vxlan.ts';
+export {
   type BaseChain,
   field as nftField,
   intervalElements,

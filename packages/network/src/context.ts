@@ -1,6 +1,7 @@
 /** What the verbs of the controller work with. Made once by `create-controller.ts`; holds parts, no behaviour. */
 import type { KeyedMutex, Logger } from '@boxship/base';
 import type { NetlinkSocket } from '@boxship/linux';
+import type { ClusterMembership } from './cluster/membership.ts';
 import type { DnsService } from './dns/service.ts';
 import type { DriverRegistry } from './drivers/registry.ts';
 import type { Plugins } from './drivers/remote/plugins.ts';
@@ -25,6 +26,8 @@ export interface Context {
   readonly dns: DnsService;
   readonly drivers: DriverRegistry;
   readonly plugins: Plugins;
+  /** What overlay networks have in common with other hosts; undefined: this engine is in no cluster. */
+  readonly cluster: ClusterMembership | undefined;
   /** undefined: Docker's. */
   readonly pools: readonly DefaultAddressPool[] | undefined;
   /** Where namespaces are named. */

@@ -4,6 +4,8 @@ import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkIdentifier, KeyedMutex, type Logger, silentLogger } from '@boxship/base';
 import { NetlinkSocket, netlinkProtocol } from '@boxship/linux';
+import { Cluster } from './cluster/cluster.ts';
+import { type ClusterSettings, findUnderlay } from './cluster/settings.ts';
 import type { Context } from './context.ts';
 import type { NetworkController } from './controller.ts';
 import { DnsService } from './dns/service.ts';
@@ -12,6 +14,7 @@ import { ownershipOf } from './drivers/bridge/ownership.ts';
 import { ChildDriver } from './drivers/child/driver.ts';
 import { CniDriver } from './drivers/cni/driver.ts';
 import { driverNamed } from './drivers/lookup.ts';
+import { OverlayDriver } from './drivers/overlay/driver.ts';
 import { plainDriver } from './drivers/plain.ts';
 import { DriverRegistry } from './drivers/registry.ts';
 import { pluginDirectories } from './drivers/remote/discovery.ts';
@@ -60,6 +63,8 @@ export interface ControllerOptions {
   readonly firewall?: Partial<FirewallSettings>;
   /** Where plugins of Docker's are looked for; absent: where Docker looks. */
   readonly pluginDirectories?: readonly string[];
+  /** Overlay networks, in common with other engines; absent: there are none. */
+  readonly cluster?: ClusterSettings;
   readonly log?: Logger;
 }
 
@@ -95,8 +100,19 @@ export async function createController(options: ControllerOptions): Promise<Loca
   const firewall = undo.use(
     await openFirewall({ instanceId, state: () => firewallStateOf(context, uplinks), settings, store, log }),
   );
+  const underlay = options.cluster === undefined ? undefined : findUnderlay(route, options.cluster.advertise);
+  const cluster =
+    options.cluster === undefined || underlay === undefined
+      ? undefined
+      : undo.use(new Cluster({ settings: options.cluster, underlay, context: () => context, engine: hostId, log }));
+  const overlay = new OverlayDriver({
+    ...{ route, ownership, underlay, bridges: bridge },
+    onTunnel: (network) => cluster?.fillTunnel(network),
+    onJoin: async (_network, { endpoint }) => await cluster?.announce(endpoint),
+  });
   const context: Context = {
     log,
+    cluster,
     store,
     state,
     mutex: new KeyedMutex(),
@@ -112,6 +128,7 @@ export async function createController(options: ControllerOptions): Promise<Loca
         bridge,
         child('macvlan'),
         child('ipvlan'),
+        overlay,
         new CniDriver(options.runDir),
         plainDriver('host'),
         plainDriver('null'),
@@ -135,6 +152,7 @@ export async function createController(options: ControllerOptions): Promise<Loca
   loadRecords(context);
   await recover(context, ownership);
   await ensurePredefined(context, options.defaultBridge ?? {});
+  await cluster?.start();
   firewall.watch();
   undo.use(watchKernel(context, log));
   return verbs(context, undo.move());

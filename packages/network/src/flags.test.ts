@@ -11,6 +11,8 @@ describe('flags of boxship-networkd', () => {
           '--bip 10.1.0.1/16 --bridge br7 --mtu 1400 --fixed-cidr=10.1.2.0/24 --default-gateway 10.1.0.9 --icc=false',
           '--ipv6=true --fixed-cidr-v6 fd00::/64 --default-gateway-v6 fd00::9 --ip 127.0.0.1 --ip-masq=0',
           '--default-address-pool base=10.9.0.0/16,size=24 --host-gateway-ip 10.2.3.4',
+          '--cluster-store etcd://a:1,[fd00::1]:2/x/y --cluster-advertise 10.0.0.1:2376',
+          '--cluster-store-opt discovery.heartbeat=2',
         ]
           .join(' ')
           .split(' '),
@@ -38,6 +40,12 @@ describe('flags of boxship-networkd', () => {
       pluginSocket: undefined,
       pluginDirectories: undefined,
       firewall: { backend: 'iptables', hasIPv6: false, obeysInput: false },
+      cluster: {
+        etcd: { members: ['a:1', '[fd00::1]:2'], root: 'x/y/', tls: undefined },
+        advertise: '10.0.0.1',
+        heartbeatSeconds: 2,
+        ttlSeconds: 6,
+      },
       logLevel: 'debug',
       isPurge: false,
       defaultAddressPools: [{ base: '10.9.0.0/16', size: 24 }],
@@ -50,6 +58,15 @@ describe('flags of boxship-networkd', () => {
     [['--log-level', 'loud'], '--log-level loud'],
     [['--default-address-pool', '10.0.0.0/8'], 'base=CIDR,size=N is needed'],
     [['--firewall-backend', 'pf'], '--firewall-backend pf'],
+    [['--cluster-store', 'etcd://a:1'], '--cluster-advertise are given together'],
+    [['--cluster-store', 'consul://a:1', '--cluster-advertise', 'eth0'], 'etcd://HOST:PORT'],
+    [['--cluster-store', 'etcd://a', '--cluster-advertise', 'eth0'], '"a" is not HOST:PORT'],
+    [
+      ['--cluster-store', 'etcd://a:1', '--cluster-advertise', 'e', '--cluster-store-opt', 'kv.certfile=/no'],
+      '/no cannot',
+    ],
+    [['--cluster-store', 'etcd://a:1', '--cluster-advertise', 'e', '--cluster-store-opt', 'x=1'], 'x=1: KEY=TEXT'],
+    [['--cluster-store', 'etcd://a:1', '--cluster-advertise', 'e', '--cluster-store-opt', 'discovery.ttl=1'], 'longer'],
     [['--nosuch'], '--nosuch'],
   ])('%j is refused by name', (argv, text) => expect(() => parseFlags(argv)).toThrow(text));
 });

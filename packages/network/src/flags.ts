@@ -2,6 +2,7 @@
 import { delimiter } from 'node:path';
 import { parseArgs } from 'node:util';
 import { BoxshipError, type LogLevel } from '@boxship/base';
+import { type ClusterSettings, clusterFlags, clusterSettings, clusterUsage } from './cluster/settings.ts';
 import type { ControllerOptions } from './create-controller.ts';
 import { firewallFlags, firewallSettings, firewallUsage } from './firewall/flags.ts';
 import type { FirewallSettings } from './firewall/open.ts';
@@ -18,6 +19,8 @@ export interface NetworkdFlags {
   readonly isForwarding: boolean;
   readonly defaultAddressPools: readonly DefaultAddressPool[] | undefined;
   readonly firewall: FirewallSettings;
+  /** undefined: no cluster. */
+  readonly cluster: ClusterSettings | undefined;
   /** Where other engines are served as by a plugin of theirs; undefined: they are not. */
   readonly pluginSocket: string | undefined;
   readonly pluginDirectories: readonly string[] | undefined;
@@ -45,7 +48,8 @@ export const usage = `Usage: boxship-networkd [options]
   --icc BOOL                   containers reach each other (default true)
   --ip ADDRESS                 host address of ports published without one (default 0.0.0.0)
   --ip-masq BOOL               containers go out under the host's address (default true)
-${firewallUsage}  --plugin-path DIRS           where plugins of Docker's are looked for, with ":" between (default: where Docker looks)
+${firewallUsage}${clusterUsage} of other programs:
+  --plugin-path DIRS           where plugins of Docker's are looked for, with ":" between (default: where Docker looks)
   --plugin-socket PATH         serve other engines there as their plugin, e.g. /run/docker/plugins/boxship.sock
   --purge                      take everything of this instance out of the kernel, then end
   --log-level LEVEL            debug, info, warn, error (default info)
@@ -70,12 +74,12 @@ export function parseFlags(argv: readonly string[]): NetworkdFlags {
         'exec-root': { type: 'string', default: '/run/boxship/network' },
         instance: { type: 'string', default: 'default' },
         ...Object.fromEntries(
-          [...texts, ...switches, ...firewallFlags.texts, ...firewallFlags.switches].map((name) => [
-            name,
-            { type: 'string' as const },
-          ]),
+          [...texts, ...switches, ...firewallFlags.texts, ...firewallFlags.switches, ...clusterFlags.texts].map(
+            (name) => [name, { type: 'string' as const }],
+          ),
         ),
         'default-address-pool': { type: 'string', multiple: true },
+        ...Object.fromEntries(clusterFlags.lists.map((name) => [name, { type: 'string' as const, multiple: true }])),
         'log-level': { type: 'string', default: 'info' },
         purge: { type: 'boolean', default: false },
       },
@@ -121,6 +125,7 @@ export function parseFlags(argv: readonly string[]): NetworkdFlags {
     isForwarding: isOn('ip-forward') ?? true,
     defaultAddressPools: pools?.map(parsePool),
     firewall: firewallSettings(given, isOn),
+    cluster: clusterSettings(given, (values['cluster-store-opt'] as string[] | undefined) ?? []),
     pluginSocket: given('plugin-socket'),
     pluginDirectories: given('plugin-path')?.split(delimiter),
     logLevel,
@@ -137,6 +142,7 @@ export function controllerOptions(flags: NetworkdFlags): ControllerOptions {
     defaultBridge: flags.defaultBridge,
     isForwarding: flags.isForwarding,
     firewall: flags.firewall,
+    ...(flags.cluster === undefined ? {} : { cluster: flags.cluster }),
     ...(flags.pluginDirectories === undefined ? {} : { pluginDirectories: flags.pluginDirectories }),
     ...(flags.hostGateway === undefined ? {} : { hostGateway: flags.hostGateway }),
     ...(flags.defaultAddressPools === undefined ? {} : { defaultAddressPools: flags.defaultAddressPools }),

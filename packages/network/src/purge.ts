@@ -18,6 +18,8 @@ export async function purge(context: Context): Promise<void> {
       }
     });
   }
+  // networks of a cluster stay those of its other engines: this one alone leaves
+  await context.cluster?.[Symbol.asyncDispose]();
   await context.mutex.run('networks', async () => {
     for (const { network } of [...context.state.networks.values()])
       await takeBack(context, { state: 'deleting', network });

@@ -24,7 +24,7 @@ export function networkResource(
     Name: spec.name,
     Id: network.id,
     Created: network.created,
-    Scope: 'local',
+    Scope: scopeOf(network),
     Driver: spec.driver,
     ...(apiAtLeast(apiVersion, '1.48') ? { EnableIPv4: spec.enableIPv4 } : {}),
     EnableIPv6: spec.enableIPv6,
@@ -43,6 +43,10 @@ export function networkResource(
     Labels: { ...spec.labels },
   };
 }
+
+/** Docker's word for networks that several engines have in common by a store. */
+export const scopeOf = ({ spec }: Network): 'local' | 'global' =>
+  spec.driver === 'overlay' && !spec.isConfigOnly ? 'global' : 'local';
 
 function containersOf(parts: Parts, network: Network): Record<string, NetworkContainer> {
   const containers: Record<string, NetworkContainer> = {};

@@ -16,7 +16,7 @@ import { parseInstant } from '../http/times.ts';
 import type { Parts } from '../parts.ts';
 import { checkSpec, endpointSpec } from './endpoint-specs.ts';
 import { publishEndpointEvents } from './events.ts';
-import { networkResource } from './resource.ts';
+import { networkResource, scopeOf } from './resource.ts';
 
 export const networkFilterKeys = ['dangling', 'driver', 'id', 'label', 'name', 'scope', 'type'];
 const predefined = new Set(['bridge', 'host', 'none']);
@@ -41,7 +41,7 @@ export async function listNetworks(parts: Parts, filters: ApiFilters, apiVersion
         any('name', (value) => matchesPattern(value, network.spec.name)) &&
         any('id', (value) => network.id.startsWith(value)) &&
         any('driver', (value) => network.spec.driver === value) &&
-        any('scope', (value) => value === 'local') &&
+        any('scope', (value) => value === scopeOf(network)) &&
         any('type', (value) => (value === 'builtin') === predefined.has(network.spec.name)) &&
         matchesLabels(filters, network.spec.labels) &&
         (isDangling === undefined || isDangling === (!predefined.has(network.spec.name) && !isUsed(parts, network))),

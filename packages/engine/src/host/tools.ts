@@ -54,6 +54,7 @@ export const testTools: readonly HostTool[] = [
   ['dig', 'bind9-dnsutils'],
   ['iperf3', 'iperf3'],
   ['dnsmasq', 'dnsmasq-base'],
+  ['etcd', 'etcd-server'],
   ['/usr/lib/python3/dist-packages/docker/__init__.py', 'python3-docker'],
   ['docker-compose', 'docker-compose'],
   ['strace', 'strace'],

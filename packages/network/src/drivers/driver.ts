@@ -25,6 +25,8 @@ export interface Driver {
   readonly hasHostEnds: boolean;
   /** Addresses are the driver's affair: its networks have no pools, `join` fills them in. */
   readonly assignsAddresses: boolean;
+  /** Networks are those of the whole cluster: they are defined and their addresses are claimed there. */
+  readonly isShared?: true;
   /** @throws invalidArgument for options the driver cannot honour */
   validate(spec: NetworkSpec): void;
   /** The options as inspection shows them, with everything chosen by the driver filled in. */

@@ -12,6 +12,12 @@ export const gatewayKey = { 4: 'DefaultGatewayIPv4', 6: 'DefaultGatewayIPv6' } a
 
 const quarantineMs = 30_000;
 
+/** Addresses that others than this allocator gave an endpoint. */
+export interface GivenAddresses {
+  readonly ipv4Address?: string;
+  readonly ipv6Address?: string;
+}
+
 /** The addresses in use on a network. */
 export type AddressSet = Pick<ReadonlySet<string>, 'has'>;
 

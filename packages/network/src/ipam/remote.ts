@@ -1,12 +1,15 @@
 /**
- * Address management by a plugin of Docker's (`docker network create --ipam-driver NAME`): pools when networks are made,
- * addresses when endpoints are. What a plugin holds for a network is written in the store, so that it is given back whenever the
+ * Address management outside of this engine: by a plugin of Docker's (`docker network create --ipam-driver NAME`), which gives
+ * pools when networks are made and addresses when endpoints are, or by the cluster, for networks that are not this host's alone. What a plugin holds for a network is written in the store, so that it is given back whenever the
  * network goes.
  */
 import { BoxshipError } from '@boxship/base';
+import { clusterOf } from '../cluster/lookup.ts';
 import type { Context } from '../context.ts';
 import type { AddressPool, Endpoint, EndpointSpec, Network, NetworkSpec } from '../controller.ts';
+import { driverNamed } from '../drivers/lookup.ts';
 import type { PluginClient } from '../drivers/remote/client.ts';
+import type { GivenAddresses } from './addresses.ts';
 import { parsePrefix } from './prefix.ts';
 
 interface HeldPool {
@@ -14,11 +17,6 @@ interface HeldPool {
   readonly subnet: string;
   /** The address requested as the gateway; empty: none was. */
   readonly gateway: string;
-}
-
-export interface GivenAddresses {
-  readonly ipv4Address?: string;
-  readonly ipv6Address?: string;
 }
 
 const gatewayKey = 'com.docker.network.gateway';
@@ -112,12 +110,13 @@ async function attempt(context: Context, client: PluginClient, method: string, b
 const heldPools = (context: Context, networkId: string): HeldPool[] =>
   JSON.parse(context.store.meta(metaKey(networkId)) ?? '[]') as HeldPool[];
 
-/** Addresses for an endpoint, where a plugin gives them. @throws what the plugin says */
+/** Addresses for an endpoint, where others give them. @throws what the plugin or the cluster says */
 export async function requestAddresses(
   context: Context,
   network: Network,
   spec: EndpointSpec,
 ): Promise<GivenAddresses> {
+  if (driverNamed(context, network.spec.driver).isShared === true) return await clusterOf(context).claim(network, spec);
   if (!isRemote(network.spec)) return {};
   const client = clientOf(context, network.spec);
   const options = spec.macAddress ? { 'com.docker.network.endpoint.macaddress': spec.macAddress } : {};
@@ -142,7 +141,10 @@ export async function releaseAddresses(
 ): Promise<void> {
   context.addresses.release(networkId, ipv4Address, ipv6Address);
   const network = context.state.networks.get(networkId)?.network;
-  if (network === undefined || !isRemote(network.spec)) return;
+  if (network === undefined) return;
+  if (driverNamed(context, network.spec.driver).isShared === true)
+    await context.cluster?.release({ networkId, ipv4Address, ipv6Address });
+  if (!isRemote(network.spec)) return;
   const client = context.plugins.find(network.spec.ipamDriver);
   if (client === undefined) return;
   for (const { id, subnet } of heldPools(context, networkId)) {

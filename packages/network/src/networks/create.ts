@@ -1,5 +1,6 @@
 /** `createNetwork`: checks, pools, record, kernel. */
 import { BoxshipError, failPoint, randomId } from '@boxship/base';
+import { clusterOf } from '../cluster/lookup.ts';
 import type { Context } from '../context.ts';
 import type { AddressPool, Network, NetworkSpec } from '../controller.ts';
 import { optionKey } from '../drivers/bridge/options.ts';
@@ -34,17 +35,34 @@ export async function makeNetwork(context: Context, asked: NetworkSpec, id = ran
   if (driver.hasInterfaces && spec.enableIPv4 === false && spec.enableIPv6 !== true)
     throw new BoxshipError('invalidArgument', 'IPv4 or IPv6 must be enabled');
   const hasKernelSide = driver.hasInterfaces && spec.isConfigOnly !== true;
-  const network: Network = {
+  const isShared = hasKernelSide && driver.isShared === true;
+  const hasOwnPools = hasKernelSide && !driver.assignsAddresses && !isShared;
+  const draft: Network = {
     id,
     created: nowWithNanoseconds(),
     spec: {
       ...completeSpec(spec),
       options: driver.fillOptions(id, spec.options ?? {}),
-      pools: hasKernelSide && !driver.assignsAddresses ? await poolsOf(context, id, spec) : [...(spec.pools ?? [])],
+      pools: hasOwnPools ? await poolsOf(context, id, spec) : [...(spec.pools ?? [])],
     },
   };
-  checkDevice(context, network);
-  await establish(context, { state: 'creating', network }, hasKernelSide);
+  checkDevice(context, draft);
+  if (isShared) return await makeShared(context, draft, spec);
+  await establish(context, { state: 'creating', network: draft }, hasKernelSide);
+  return draft;
+}
+
+/** In the cluster first: from then on every engine of it makes the network its own, this one after a crash, too. */
+async function makeShared(context: Context, draft: Network, spec: NetworkSpec): Promise<Network> {
+  const cluster = clusterOf(context);
+  const network = await cluster.define(draft, spec);
+  await failPoint('net.defined');
+  try {
+    await establish(context, { state: 'creating', network }, true);
+  } catch (error) {
+    await cluster.forget(network);
+    throw error;
+  }
   return network;
 }
 
@@ -89,7 +107,8 @@ function configured(context: Context, spec: NetworkSpec): NetworkSpec {
   };
 }
 
-async function establish(context: Context, record: NetworkRecord, hasKernelSide: boolean): Promise<void> {
+/** Makes a network in kernel and records; on failure nothing of it is left. */
+export async function establish(context: Context, record: NetworkRecord, hasKernelSide: boolean): Promise<void> {
   const { network } = record;
   context.store.saveNetwork(record);
   context.state.networks.set(network.id, record);

@@ -5,7 +5,7 @@ import type { Context } from '../context.ts';
 import type { AddressPool, NetworkSpec } from '../controller.ts';
 import { readHostResolvConf, serversOf } from '../files/resolv-conf.ts';
 import { defaultGateway } from '../ipam/addresses.ts';
-import { chooseSubnet, hostPrefix } from '../ipam/pools.ts';
+import { chooseSubnet, type DefaultAddressPool, hostPrefix } from '../ipam/pools.ts';
 import {
   addressToNumber,
   doOverlap,
@@ -16,12 +16,20 @@ import {
   parsePrefix,
 } from '../ipam/prefix.ts';
 
+/** For networks that are not this host's alone. */
+export interface ElsewhereTaken {
+  /** Subnets of networks that this host may not know. */
+  readonly taken: readonly Prefix[];
+  /** Where subnets are chosen from. */
+  readonly defaults: readonly DefaultAddressPool[];
+}
+
 /** @throws invalidArgument, permissionDenied (overlap), resourceExhausted, with Docker's texts */
-export function resolvePools(context: Context, spec: NetworkSpec): AddressPool[] {
+export function resolvePools(context: Context, spec: NetworkSpec, elsewhere?: ElsewhereTaken): AddressPool[] {
   const pools = (spec.pools ?? []).filter((pool) => Object.keys(pool).length > 0);
   const wantsFamily = { 4: spec.enableIPv4 ?? true, 6: spec.enableIPv6 ?? false };
   const resolved: AddressPool[] = [];
-  const taken = networkPrefixes(context);
+  const taken = [...networkPrefixes(context), ...(elsewhere?.taken ?? [])];
   for (const pool of pools) {
     if (pool.subnet === undefined) continue;
     const subnet = parseSubnet(pool.subnet);
@@ -36,7 +44,7 @@ export function resolvePools(context: Context, spec: NetworkSpec): AddressPool[]
     if (!wantsFamily[family] || isGiven) continue;
     const chosen = chooseSubnet({
       family,
-      pools: context.pools,
+      pools: elsewhere?.defaults ?? context.pools,
       taken: [...taken, ...hostPrefixes(context)],
       hostId: context.hostId,
     });

@@ -1,5 +1,6 @@
 /** `removeNetwork`: refused for predefined networks and while endpoints are there. */
 import { BoxshipError } from '@boxship/base';
+import { clusterOf } from '../cluster/lookup.ts';
 import type { Context } from '../context.ts';
 import { driverNamed } from '../drivers/lookup.ts';
 import { releasePools } from '../ipam/remote.ts';
@@ -24,6 +25,7 @@ export async function removeNetwork(context: Context, idOrName: string): Promise
         'permissionDenied',
         `error while removing network: configuration network ${JSON.stringify(name)} is in use`,
       );
+    if (driverNamed(context, network.spec.driver).isShared === true) await clusterOf(context).forget(network);
     await takeBack(context, { state: 'deleting', network });
   });
 }

@@ -8,7 +8,8 @@ import { failPoint } from '@boxship/base';
 import type { Context } from '../context.ts';
 import type { EndpointSpec, Network, Sandbox, SandboxSpec } from '../controller.ts';
 import { isNamed } from '../dns/names.ts';
-import { type GivenAddresses, requestAddresses } from '../ipam/remote.ts';
+import type { GivenAddresses } from '../ipam/addresses.ts';
+import { releaseAddresses, requestAddresses } from '../ipam/remote.ts';
 import type { EndpointRecord, SandboxRecord } from '../model.ts';
 import { setDefaultRoutes } from './default-routes.ts';
 import { planEndpoint } from './endpoint.ts';
@@ -56,8 +57,21 @@ type Joined = readonly { endpoint: EndpointSpec; network: Network }[];
 /** Asked for before anything is planned: planning is synchronous, so that no two plans choose one address. */
 async function addressesFor(context: Context, joined: Joined): Promise<GivenAddresses[]> {
   const given: GivenAddresses[] = [];
-  for (const { endpoint, network } of joined) given.push(await requestAddresses(context, network, endpoint));
+  try {
+    for (const { endpoint, network } of joined) given.push(await requestAddresses(context, network, endpoint));
+  } catch (error) {
+    await giveBack(context, joined, given);
+    throw error;
+  }
   return given;
+}
+
+async function giveBack(context: Context, joined: Joined, given: readonly GivenAddresses[]): Promise<void> {
+  for (const [index, addresses] of given.entries())
+    await releaseAddresses(context, {
+      ...{ networkId: joined[index]?.network.id ?? '', ipv4Address: '', ipv6Address: '' },
+      ...addresses,
+    });
 }
 
 function plan(context: Context, spec: SandboxSpec, joined: Joined, given: readonly GivenAddresses[]): SandboxRecord {

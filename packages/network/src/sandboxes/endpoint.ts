@@ -4,9 +4,9 @@ import { bytesToMac, macToBytes } from '@boxship/linux';
 import type { Context } from '../context.ts';
 import type { AddressPool, Endpoint, EndpointSpec, Network, SandboxSpec } from '../controller.ts';
 import { driverNamed } from '../drivers/lookup.ts';
+import type { GivenAddresses } from '../ipam/addresses.ts';
 import { gatewayKey } from '../ipam/addresses.ts';
 import { parsePrefix } from '../ipam/prefix.ts';
-import type { GivenAddresses } from '../ipam/remote.ts';
 import type { EndpointRecord } from '../model.ts';
 import { wantedInterfaceName } from './endpoint-options.ts';
 import { macOf } from './mac.ts';
@@ -72,26 +72,30 @@ const emptyEndpoint = {
 const named = (network: Network) => ({ networkId: network.id, networkName: network.spec.name });
 
 function assign(context: Context, network: Network, family: 4 | 6, wanted: string | undefined) {
-  const pools = network.spec.pools.filter(
-    (pool): pool is AddressPool & { subnet: string } =>
-      pool.subnet !== undefined && parsePrefix(pool.subnet).family === family,
-  );
-  const first = pools[0];
-  if (first === undefined) return { address: '', prefixLength: 0, gateway: '' };
+  const pool = poolFor(network, family, wanted);
+  if (pool === undefined) return { address: '', prefixLength: 0, gateway: '' };
   const used = context.state.usedAddresses(network.id);
-  const of = (pool: AddressPool & { subnet: string }, address: string) => ({
-    address,
+  return {
+    address: wanted
+      ? context.addresses.claim(pool, wanted, used)
+      : context.addresses.choose({ id: network.id, name: network.spec.name }, pool, used),
     prefixLength: parsePrefix(pool.subnet).length,
     gateway: pool.auxAddresses?.[gatewayKey[family]] ?? pool.gateway ?? '',
-  });
-  if (wanted !== undefined && wanted !== '') {
-    const pool = pools.find((candidate) => isWithin(candidate, wanted)) ?? first;
-    return of(pool, context.addresses.claim(pool, wanted, used));
-  }
-  return of(first, context.addresses.choose({ id: network.id, name: network.spec.name }, first, used));
+  };
 }
 
-function isWithin(pool: AddressPool & { subnet: string }, address: string): boolean {
+type SubnetPool = AddressPool & { subnet: string };
+
+/** The pool of a network that a wanted address is in; without one its first of the family. undefined: it has none. */
+export function poolFor(network: Network, family: 4 | 6, wanted: string | undefined): SubnetPool | undefined {
+  const pools = network.spec.pools.filter(
+    (pool): pool is SubnetPool => pool.subnet !== undefined && parsePrefix(pool.subnet).family === family,
+  );
+  const around = wanted ? pools.find((pool) => isWithin(pool, wanted)) : undefined;
+  return around ?? pools[0];
+}
+
+function isWithin(pool: SubnetPool, address: string): boolean {
   const { family, length } = parsePrefix(pool.subnet);
   if (address.includes(':') !== (family === 6)) return false;
   const { address: base } = parsePrefix(`${address}/${length}`);

@@ -18,5 +18,9 @@ export async function renameSandbox(context: Context, id: string, containerName:
     };
     context.store.saveSandbox(after);
     context.state.setSandbox(after);
+    for (const { endpoint } of after.endpoints) {
+      const driver = context.state.networks.get(endpoint.networkId)?.network.spec.driver ?? '';
+      if (context.drivers.get(driver)?.isShared === true) await context.cluster?.announce(endpoint);
+    }
   });
 }

@@ -1,6 +1,7 @@
 /** Checks of what comes from outside before it reaches files and the kernel, and Docker's rules of what can be combined. */
 import { isIP } from 'node:net';
 import { BoxshipError } from '@boxship/base';
+import { macToBytes } from '@boxship/linux';
 import type { Context } from '../context.ts';
 import type { EndpointSpec, Network, SandboxSpec } from '../controller.ts';
 import { hostsName, parseExtraHost } from '../files/extra-host.ts';
@@ -45,6 +46,7 @@ export function validateSandbox(context: Context, spec: SandboxSpec): { endpoint
 /** @throws invalidArgument with Docker's texts */
 export function validateEndpoint(endpoint: EndpointSpec, network: Network): void {
   validateAddresses(endpoint, network);
+  if (endpoint.macAddress) macToBytes(endpoint.macAddress);
   for (const address of endpoint.linkLocalAddresses ?? [])
     if (isIP(address) === 0) throw new BoxshipError('invalidArgument', `invalid link-local IP address: ${address}`);
   const name = wantedInterfaceName(endpoint) ?? 'eth0';

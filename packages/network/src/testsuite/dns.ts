@@ -27,7 +27,7 @@ export function dnsTests(suite: Suite): void {
     };
   };
   const network = async (name: string, options: { isInternal?: boolean; enableIPv6?: boolean } = {}) =>
-    await suite.controller.createNetwork({ name, driver: 'bridge', ...options });
+    await suite.controller.createNetwork({ name, driver: suite.driver, ...options });
   const join_ = (name: string, network: string, aliases: readonly string[] = [], links: readonly string[] = []) =>
     suite.sandbox(name, { endpoints: [{ network, aliases, links }], hostname: `${name}-host` });
 

@@ -9,7 +9,7 @@ export function portTests(suite: Suite): void {
     const ports = [{ protocol: 'tcp', containerPort: 80, hostIp: '', hostPort: 8080 }] as const;
     const web = await suite.sandbox('web', { ports });
     const other = await suite.sandbox('other');
-    const network = await suite.controller.createNetwork({ name: 'elsewhere', driver: 'bridge' });
+    const network = await suite.controller.createNetwork({ name: 'elsewhere', driver: suite.driver });
     const stranger = await suite.sandbox('stranger', { endpoints: [{ network: network.id }] });
     suite.host.serve(web.namespacePath, 80);
     expect(web.ports).toEqual([
@@ -161,8 +161,8 @@ export function portTests(suite: Suite): void {
   });
 
   test('joining and leaving a network while a sandbox lives; the gateway and its ports follow', async () => {
-    await suite.controller.createNetwork({ name: 'zeta', driver: 'bridge' });
-    await suite.controller.createNetwork({ name: 'alpha', driver: 'bridge' });
+    await suite.controller.createNetwork({ name: 'zeta', driver: suite.driver });
+    await suite.controller.createNetwork({ name: 'alpha', driver: suite.driver });
     const web = await suite.sandbox('web', {
       endpoints: [{ network: 'zeta' }],
       ports: [{ protocol: 'tcp', containerPort: 80, hostIp: '', hostPort: 8085 }],
@@ -189,7 +189,7 @@ export function portTests(suite: Suite): void {
   });
 
   test('ports of a sandbox without a way out are published when it gets one', async () => {
-    await suite.controller.createNetwork({ name: 'inner', driver: 'bridge', isInternal: true });
+    await suite.controller.createNetwork({ name: 'inner', driver: suite.driver, isInternal: true });
     const ports = [{ protocol: 'tcp', containerPort: 80, hostIp: '', hostPort: 8087 }] as const;
     const web = await suite.sandbox('web', { endpoints: [{ network: 'inner' }], ports });
     expect(web.ports).toEqual([]);

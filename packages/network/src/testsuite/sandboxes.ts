@@ -65,7 +65,7 @@ export function sandboxTests(suite: Suite): void {
   });
 
   test('static addresses and MACs are kept, taken ones refused', async () => {
-    await suite.controller.createNetwork({ name: 'mine', driver: 'bridge', pools: [{ subnet: '10.30.0.0/24' }] });
+    await suite.controller.createNetwork({ name: 'mine', driver: suite.driver, pools: [{ subnet: '10.30.0.0/24' }] });
     const endpoint = { network: 'mine', ipv4Address: '10.30.0.77', macAddress: '02:00:00:00:00:77' };
     const fixed = await suite.sandbox('fixed', { endpoints: [endpoint] });
     expect(await suite.host.run(fixed.namespacePath, 'ip', '-br', 'link', 'show', 'eth0')).toContain(

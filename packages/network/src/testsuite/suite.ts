@@ -10,6 +10,8 @@ export interface SuiteTarget {
   readonly host: TestHost;
   readonly controller: NetworkController;
   readonly runDirectory: string;
+  /** Of the networks that the suite makes; absent: `bridge`. */
+  readonly driver?: string;
   readonly close: () => Promise<void>;
 }
 
@@ -31,6 +33,10 @@ export class Suite {
 
   get controller(): NetworkController {
     return this.target.controller;
+  }
+
+  get driver(): string {
+    return this.target.driver ?? 'bridge';
   }
 
   get runDirectory(): string {
