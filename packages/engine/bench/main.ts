@@ -55,13 +55,11 @@ async function main(): Promise<void> {
     console.log(lines.at(-1));
   }
   const shims: string[] = [];
-  if ('shims'.includes(wanted)) {
-    const theirs = { docker: peer.docker, socket: peer.socket, directory: peerHost.directory };
-    const own = { docker: ours.docker, socket: ours.socket, directory: ourHost.directory };
-    for await (const line of shimRows(peerHost, theirs, own)) {
-      shims.push(line);
-      console.log(line);
-    }
+  const theirs = { docker: peer.docker, socket: peer.socket, directory: peerHost.directory };
+  const own = { docker: ours.docker, socket: ours.socket, directory: ourHost.directory };
+  for await (const line of shimRows(peerHost, theirs, own, wanted)) {
+    shims.push(line);
+    console.log(line);
   }
   if (wanted !== '') return;
   lines.push(await memoryRow(peer.docker, peerHost.directory, ours.docker, ourHost.directory));

@@ -21,13 +21,28 @@ export interface BenchedEngine {
 const levels = [1, 10, 50, 100];
 const logMegabytes = 100;
 const trips = 300;
+const memoryTitle = 'memory (PSS) of all shims';
 
-/** Lines of a table with the columns of the others. `host` is for a further containerd. */
-export async function* shimRows(host: SandboxHost, theirs: BenchedEngine, own: BenchedEngine): AsyncGenerator<string> {
-  yield* await memoryRows(theirs, own);
-  yield await throughputRow(theirs, own);
-  yield await shimLatencyRow(host);
-  yield await engineLatencyRow([theirs, own]);
+const logTitle = `stdout to json-file, ${logMegabytes} MB of 100-byte lines`;
+const arrow = 'a line through stdin → cat → stdout';
+const shimTitle = `${arrow}: ctr and the shim`;
+const engineTitle = `${arrow}: docker CLI and the whole engine`;
+
+/**
+ * Lines of a table with the columns of the others. `host` is for a further containerd.
+ * @param wanted words of the titles to be measured; `shims` or nothing: all
+ */
+export async function* shimRows(
+  host: SandboxHost,
+  theirs: BenchedEngine,
+  own: BenchedEngine,
+  wanted: string,
+): AsyncGenerator<string> {
+  const isWanted = (title: string) => 'shims'.includes(wanted) || title.includes(wanted);
+  if (isWanted(memoryTitle)) yield* await memoryRows(theirs, own);
+  if (isWanted(logTitle)) yield await throughputRow(theirs, own);
+  if (isWanted(shimTitle)) yield await shimLatencyRow(host);
+  if (isWanted(engineTitle)) yield await engineLatencyRow([theirs, own]);
 }
 
 async function throughputRow(theirs: BenchedEngine, own: BenchedEngine): Promise<string> {
@@ -62,10 +77,8 @@ async function throughputRow(theirs: BenchedEngine, own: BenchedEngine): Promise
   // the start of the container, which the other rows measure, is taken off
   const rates = [median(1) - median(0), median(3) - median(2)].map((ms) => logMegabytes / (ms / 1000));
   const [a = 0, b = 0] = rates;
-  return `| stdout to json-file, ${logMegabytes} MB of 100-byte lines | ${a.toFixed(0)} MB/s | ${b.toFixed(0)} MB/s | **${(a / b).toFixed(2)}** | ≤ 0.25 |`;
+  return `| ${logTitle} | ${a.toFixed(0)} MB/s | ${b.toFixed(0)} MB/s | **${(a / b).toFixed(2)}** | ≤ 0.25 |`;
 }
-
-const arrow = 'stdin → cat → stdout';
 
 /** By the same client on the same containerd: what differs is the shim. */
 async function shimLatencyRow(host: SandboxHost): Promise<string> {
@@ -94,7 +107,7 @@ async function shimLatencyRow(host: SandboxHost): Promise<string> {
       { stdio: ['pipe', 'pipe', 'ignore'] },
     );
   const clients = [start(reference, 'theirs'), start(ours, 'ours')];
-  const row = await latencyRow(`a line through ${arrow}: ctr and the shim`, clients);
+  const row = await latencyRow(shimTitle, clients);
   // ctr does not pass the end of its input on
   for (const [each, id] of [
     [reference, 'theirs'],
@@ -111,7 +124,7 @@ async function engineLatencyRow(engines: readonly BenchedEngine[]): Promise<stri
       stdio: ['pipe', 'pipe', 'ignore'],
     }),
   );
-  const row = await latencyRow(`a line through ${arrow}: docker CLI and the whole engine`, clients);
+  const row = await latencyRow(engineTitle, clients);
   for (const client of clients) {
     client.stdin?.end();
     await endChild(client);
@@ -156,7 +169,7 @@ async function memoryRows(theirs: BenchedEngine, own: BenchedEngine): Promise<st
     }
     const [a, b] = [shimMemory(theirs.directory) / 1e6, shimMemory(own.directory) / 1e6];
     rows.push(
-      `| memory (PSS) of all shims with ${count} idle container${count === 1 ? '' : 's'} | ${a.toFixed(1)} MB | ${b.toFixed(1)} MB | **${(b / a).toFixed(2)}** | |`,
+      `| ${memoryTitle} with ${count} idle container${count === 1 ? '' : 's'} | ${a.toFixed(1)} MB | ${b.toFixed(1)} MB | **${(b / a).toFixed(2)}** | |`,
     );
     if (count === levels.at(-1))
       rows.push(

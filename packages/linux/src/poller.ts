@@ -1,20 +1,17 @@
 /**
  * Readiness of descriptors that libuv does not watch: pidfds, eventfds, FIFOs that are moved with splice(2), console
- * sockets. One epoll instance and one waiting pool thread serve any number of descriptors; a callback fires once per
- * {@link Poller.arm}, and arms again when it wants more. The thread exists only while something is armed.
+ * sockets. One epoll instance serves any number of descriptors; a callback fires once per {@link Poller.arm}, and arms again
+ * when it wants more. The process is kept alive only while something is watched.
  */
 import { closeSync } from 'node:fs';
-import { callAsync, check, declare } from './libc.ts';
+import { type EpollWatch, watchEpoll } from './epoll-watch.ts';
+import { check, declare } from './libc.ts';
 
 const epollCreate = declare('int epoll_create1(int flags)');
 const epollCtl = declare('int epoll_ctl(int epfd, int op, int fd, void *event)');
 const epollWait = declare('int epoll_wait(int epfd, void *events, int maxevents, int timeout)');
-const eventfd = declare('int eventfd(unsigned int initval, int flags)');
-const readFd = declare('int64_t read(int fd, void *buf, size_t count)');
-const writeFd = declare('int64_t write(int fd, const void *buf, size_t count)');
 
 const EPOLL_CLOEXEC = 0x80000;
-const EFD_CLOEXEC_NONBLOCK = 0x80800;
 const EPOLL_CTL_ADD = 1;
 const EPOLL_CTL_DEL = 2;
 const EPOLL_CTL_MOD = 3;
@@ -23,7 +20,6 @@ const EPOLLPRI = 0x2;
 const EPOLLOUT = 0x4;
 const EPOLLERR = 0x8;
 const EPOLLHUP = 0x10;
-const EPOLLONESHOT = 0x40000000;
 // struct epoll_event is packed on x86-64 alone (uapi/linux/eventpoll.h)
 const EVENT_SIZE = process.arch === 'x64' ? 12 : 16;
 const DATA_OFFSET = process.arch === 'x64' ? 4 : 8;
@@ -41,35 +37,36 @@ export interface Readiness {
 interface Watch {
   readonly generation: number;
   callback: ((readiness: Readiness) => void) | undefined;
+  /** What the kernel watches for, undefined: it does not know the descriptor. */
+  registered: Interest | undefined;
 }
 
 export class Poller implements Disposable {
   readonly #epoll: number;
-  readonly #wake: number;
+  readonly #watch: EpollWatch;
   readonly #watches = new Map<number, Watch>();
   readonly #events = Buffer.alloc(MAX_EVENTS * EVENT_SIZE);
+  readonly #event = Buffer.alloc(EVENT_SIZE);
   #generation = 0;
-  #isWaiting = false;
   #isClosed = false;
-  readonly #onExit = () => this.#wakeThread();
 
-  constructor() {
+  constructor(watch: typeof watchEpoll = watchEpoll) {
     this.#epoll = check(epollCreate(EPOLL_CLOEXEC), 'epoll_create1');
-    this.#wake = check(eventfd(0, EFD_CLOEXEC_NONBLOCK), 'eventfd');
-    this.#control(EPOLL_CTL_ADD, this.#wake, EPOLLIN, 0);
-    // exit joins the pool's threads: one that sits in epoll_wait would keep the process from ending
-    process.on('exit', this.#onExit);
+    this.#watch = watch(this.#epoll, () => this.#dispatchAll());
   }
 
   /** Calls back once when `fd` is ready. Arming an armed descriptor replaces interest and callback. */
   arm(fd: number, interest: Interest, callback: (readiness: Readiness) => void): void {
-    const known = this.#watches.get(fd);
-    const watch: Watch = known ?? { generation: ++this.#generation, callback };
+    let watch = this.#watches.get(fd);
+    if (watch === undefined) {
+      watch = { generation: ++this.#generation, callback, registered: undefined };
+      this.#register(fd, watch, interest);
+      this.#watches.set(fd, watch);
+      if (this.#watches.size === 1) this.#watch.start();
+      return;
+    }
     watch.callback = callback;
-    const operation = known === undefined ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
-    this.#control(operation, fd, interestBits[interest] | EPOLLONESHOT, watch.generation);
-    this.#watches.set(fd, watch);
-    this.#run();
+    if (watch.registered !== interest) this.#register(fd, watch, interest);
   }
 
   /** Resolves when `fd` is ready. */
@@ -79,68 +76,54 @@ export class Poller implements Disposable {
 
   /** Forgets the descriptor. Must be called before it is closed. Unknown descriptors are ignored. */
   remove(fd: number): void {
-    if (!this.#watches.delete(fd)) return;
-    this.#control(EPOLL_CTL_DEL, fd, 0, 0);
-    if (this.#watches.size === 0) this.#wakeThread();
+    const watch = this.#watches.get(fd);
+    if (watch === undefined) return;
+    this.#watches.delete(fd);
+    this.#unregister(fd, watch);
+    if (this.#watches.size === 0) this.#watch.stop();
   }
 
   [Symbol.dispose](): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#watches.clear();
-    process.off('exit', this.#onExit);
-    if (this.#isWaiting) this.#wakeThread();
-    else this.#close();
-  }
-
-  #close(): void {
+    this.#watch.close();
     closeSync(this.#epoll);
-    closeSync(this.#wake);
   }
 
-  #wakeThread(): void {
-    const one = Buffer.alloc(8);
-    one.writeBigUInt64LE(1n);
-    writeFd(this.#wake, one, 8); // fails only when 2^64-1 wake-ups are pending: then it is awake anyway
-  }
-
-  #control(operation: number, fd: number, events: number, generation: number): void {
-    const event = Buffer.alloc(EVENT_SIZE);
-    event.writeUInt32LE(events >>> 0, 0);
+  #register(fd: number, watch: Watch, interest: Interest): void {
+    const operation = watch.registered === undefined ? EPOLL_CTL_ADD : EPOLL_CTL_MOD;
+    const event = this.#event;
+    event.writeUInt32LE(interestBits[interest], 0);
     event.writeUInt32LE(fd, DATA_OFFSET);
-    event.writeUInt32LE(generation, DATA_OFFSET + 4);
+    event.writeUInt32LE(watch.generation, DATA_OFFSET + 4);
     check(epollCtl(this.#epoll, operation, fd, event), 'epoll_ctl', `fd ${fd}`);
+    watch.registered = interest;
   }
 
-  #run(): void {
-    if (this.#isWaiting || this.#isClosed) return;
-    this.#isWaiting = true;
-    void this.#loop();
+  #unregister(fd: number, watch: Watch): void {
+    if (watch.registered === undefined) return;
+    watch.registered = undefined;
+    check(epollCtl(this.#epoll, EPOLL_CTL_DEL, fd, this.#event), 'epoll_ctl', `fd ${fd}`);
   }
 
-  async #loop(): Promise<void> {
-    while (this.#watches.size > 0) {
-      const { result } = await callAsync(epollWait, this.#epoll, this.#events, MAX_EVENTS, -1);
-      // a negative result is EINTR (a debugger, SIGSTOP and SIGCONT): wait again
-      for (let i = 0; i < result; i++) this.#dispatch(i * EVENT_SIZE);
-    }
-    this.#isWaiting = false;
-    if (this.#isClosed) this.#close();
+  #dispatchAll(): void {
+    if (this.#isClosed) return;
+    const count = epollWait(this.#epoll, this.#events, MAX_EVENTS, 0);
+    for (let i = 0; i < count; i++) this.#dispatch(i * EVENT_SIZE);
   }
 
   #dispatch(at: number): void {
     const bits = this.#events.readUInt32LE(at);
     const fd = this.#events.readUInt32LE(at + DATA_OFFSET);
     const generation = this.#events.readUInt32LE(at + DATA_OFFSET + 4);
-    if (generation === 0) {
-      readFd(this.#wake, Buffer.alloc(8), 8);
-      return;
-    }
     const watch = this.#watches.get(fd);
     if (watch === undefined || watch.generation !== generation) return; // removed while the event was on its way
     const { callback } = watch;
     watch.callback = undefined;
     callback?.({ isHungUp: (bits & EPOLLHUP) !== 0, isError: (bits & EPOLLERR) !== 0 });
+    // the kernel is told only of changes: whoever arms again within the callback, as a busy pump does, costs no call
+    if (watch.callback === undefined && this.#watches.get(fd) === watch) this.#unregister(fd, watch);
   }
 }
 

@@ -6,6 +6,7 @@ import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { type EpollWatch, type watchEpoll, watchOnLoop, watchOnThread } from '../src/epoll-watch.ts';
 import {
   closePidfd,
   duplicateFd,
@@ -167,9 +168,12 @@ describe('pidfd', () => {
   });
 });
 
-describe('poller', () => {
-  it('calls once per arm, forgets removed descriptors, and lets its thread end', async () => {
-    using poller = new Poller();
+describe.each([
+  ['on the event loop', (...args: Parameters<typeof watchEpoll>) => watchOnLoop(...args) as EpollWatch],
+  ['on a thread', watchOnThread],
+])('poller %s', (_, watch) => {
+  it('calls once per arm and forgets removed descriptors', async () => {
+    using poller = new Poller(watch);
     const fd = openFifo(fifo(), { access: 'read-write' });
     let calls = 0;
     poller.arm(fd, 'read', () => calls++);
@@ -190,14 +194,43 @@ describe('poller', () => {
   };
 
   it('watches many at once', async () => {
+    using poller = new Poller(watch);
     const fds = Array.from({ length: 200 }, (_, i) => openFifo(fifo(`m${i}`), { access: 'read-write' }));
-    const all = Promise.all(fds.map((fd) => sharedPoller().ready(fd, 'read')));
+    const all = Promise.all(fds.map((fd) => poller.ready(fd, 'read')));
     for (const fd of fds) writeNow(fd, Buffer.from('x'));
     await all;
     for (const fd of fds) {
-      sharedPoller().remove(fd);
+      poller.remove(fd);
       closeSync(fd);
     }
+  });
+
+  it('keeps a process alive while it watches something, and no longer', async () => {
+    const path = fifo();
+    const [poller, fifos] = ['poller', 'fifo'].map((name) => new URL(`../src/${name}.ts`, import.meta.url).href);
+    const driver = watch === watchOnThread ? 'watchOnThread' : 'watchOnLoop';
+    const script = `
+      import { Poller } from '${poller}';
+      import { openFifo } from '${fifos}';
+      import * as drivers from '${new URL('../src/epoll-watch.ts', import.meta.url).href}';
+      const poller = new Poller(drivers.${driver});
+      const fd = openFifo('${path}', { access: 'read-write' });
+      process.stdout.write('waits');
+      await poller.ready(fd, 'read');
+      poller.remove(fd);
+      process.stdout.write(' and ends');`;
+    const flags = ['--conditions=@boxship/source', '--no-warnings', '--input-type=module', '-e', script];
+    const child = spawn(process.execPath, flags, { stdio: ['ignore', 'pipe', 'inherit'] });
+    let text = '';
+    child.stdout.on('data', (bytes) => {
+      text += bytes;
+    });
+    await expect.poll(() => text, { timeout: 10_000 }).toBe('waits');
+    const fd = openFifo(path, { access: 'read-write' });
+    writeNow(fd, Buffer.from('x'));
+    expect(await once(child, 'exit')).toEqual([0, null]);
+    expect(text).toBe('waits and ends');
+    closeSync(fd);
   });
 });
 

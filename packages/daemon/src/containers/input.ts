@@ -21,18 +21,24 @@ export function copyInput(options: InputOptions): { readonly flow: () => void } 
     ? new DetachScanner(parseDetachKeys(options.detachKeys || defaultDetachKeys))
     : undefined;
   let pending: Promise<void> = Promise.resolve();
+  let waiting = 0;
   let isFlowing = false;
   const early: Buffer[] = [];
 
   const write = (chunk: Buffer): void => {
     const scanned = scanner?.push(chunk) ?? { bytes: chunk, isDetached: false };
     const input = options.input();
-    if (scanned.bytes.length > 0 && input !== undefined) {
+    const isLeft = scanned.bytes.length > 0 && input !== undefined;
+    if (isLeft && !(waiting === 0 && input.writeAtOnce(scanned.bytes))) {
       client.pause();
+      waiting++;
       pending = pending
         .then(() => input.write(scanned.bytes))
         .catch(() => {}) // the process has closed its stdin or ended: the rest is for nobody
-        .finally(() => client.resume());
+        .finally(() => {
+          waiting--;
+          client.resume();
+        });
     }
     if (scanned.isDetached) options.onDetach();
   };

@@ -3,9 +3,14 @@
  * end of the shim gives the process an end of file that nobody meant.
  */
 import { Socket } from 'node:net';
-import { makeFifo, openFifo } from '@boxship/linux';
+import { makeFifo, openFifo, WOULD_BLOCK, writeNow } from '@boxship/linux';
+
+/** A write of so much into a pipe is whole or not at all (PIPE_BUF of pipe(7)). */
+const PIPE_BUF = 4096;
 
 export interface ProcessInput {
+  /** Writes a small chunk without waiting, as keystrokes and requests of a line are; false: it was not written. */
+  writeAtOnce(chunk: Uint8Array): boolean;
   /** Resolves when the bytes are in the pipe: back-pressure of the process reaches the client. */
   write(chunk: Uint8Array): Promise<void>;
   /** Gives up the writing end; bytes in the pipe stay. Idempotent. */
@@ -22,6 +27,9 @@ export function openProcessInput(path: string): ProcessInput {
   socket.on('error', () => socket.destroy()); // the writer's callback reports it
   let isClosed = false;
   return {
+    writeAtOnce: (chunk) =>
+      // behind what waits already it would come too early
+      !isClosed && chunk.length <= PIPE_BUF && socket.writableLength === 0 && writeNow(fd, chunk) !== WOULD_BLOCK,
     write: (chunk) =>
       new Promise((resolve, reject) => {
         if (isClosed) return resolve();

@@ -8,7 +8,7 @@ import type { StreamName } from '../log/format.ts';
 import type { LogWriter } from '../log/log-writer.ts';
 import type { Spool } from '../log/spool.ts';
 import type { AttachServer } from './attach-server.ts';
-import type { PumpStep, StepResult } from './pump.ts';
+import { movedResult, type PumpStep, type StepResult } from './pump.ts';
 import type { OutputSource } from './source.ts';
 
 const CHUNK = 1024 * 1024;
@@ -72,7 +72,7 @@ export class LogTarget {
     const bytes = spool.contents(stream, shared);
     this.#parts.attach?.send(stream, bytes.subarray(before));
     this.#log(stream, bytes, spool, false);
-    return 'moved';
+    return movedResult(n);
   }
 
   /**
@@ -109,10 +109,10 @@ export class LogTarget {
     if (n === 0) return 'end';
     const bytes = shared.subarray(0, carried.length + n);
     attach?.send(stream, bytes.subarray(carried.length));
-    if (writer === undefined) return 'moved';
+    if (writer === undefined) return movedResult(n);
     const used = writer.write(stream, bytes, nowNs());
     this.#carried[stream] = Buffer.from(bytes.subarray(used));
-    return 'moved';
+    return movedResult(n);
   }
 
   /** A predecessor's complete lines that were still in the spool when it died. */

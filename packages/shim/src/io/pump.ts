@@ -6,8 +6,14 @@ import { type Logger, messageOf } from '@boxship/base';
 import { type Poller, WOULD_BLOCK } from '@boxship/linux';
 import type { OutputSource } from './source.ts';
 
-/** moved: something was; empty: the source has nothing now; blocked: the target takes nothing now; end: no more will come. */
-export type StepResult = 'moved' | 'empty' | 'blocked' | 'end';
+/**
+ * moved: something was, and there may be more; emptied: something was, so little that asking for more is left to the poller;
+ * empty: the source has nothing now; blocked: the target takes nothing now; end: no more will come.
+ */
+export type StepResult = 'moved' | 'emptied' | 'empty' | 'blocked' | 'end';
+
+/** The result of a step that has moved so many bytes. A call that finds nothing costs as much as one that moves a line. */
+export const movedResult = (bytes: number): StepResult => (bytes < SMALL ? 'emptied' : 'moved');
 
 export interface PumpStep {
   move(): StepResult;
@@ -18,6 +24,7 @@ export interface PumpStep {
 }
 
 const STEPS_PER_TURN = 4;
+const SMALL = 16 * 1024;
 const scratch = Buffer.allocUnsafe(64 * 1024);
 
 /** Reads and drops: output that nobody asked for, or that cannot be delivered, must still be taken from the process. */
@@ -77,11 +84,12 @@ export class Pump {
     try {
       for (let i = 0; i < STEPS_PER_TURN; i++) {
         const result = this.#step.move();
-        if (result === 'moved') continue;
+        // who drains must have seen the source empty
+        if (result === 'moved' || (result === 'emptied' && this.#drainWaiters.length > 0)) continue;
         if (result === 'end') this.close();
         else if (result === 'blocked') this.#step.whenRoom(() => this.#turn());
         else {
-          this.#settleDrain();
+          if (result === 'empty') this.#settleDrain();
           this.#arm();
         }
         return;

@@ -1,7 +1,7 @@
 /** The targets of a pump other than a log: another pipe, a file. */
 import { closeSync, fstatSync } from 'node:fs';
 import { isReadyNow, type Poller, spliceNow, WOULD_BLOCK, writeNow } from '@boxship/linux';
-import type { PumpStep, StepResult } from './pump.ts';
+import { movedResult, type PumpStep, type StepResult } from './pump.ts';
 import type { OutputSource } from './source.ts';
 
 const CHUNK = 1024 * 1024;
@@ -31,7 +31,7 @@ export class SpliceStep implements PumpStep {
     // splice refuses O_APPEND; two streams into one file stay in order because each call asks for the end anew
     const at = kind === 'file' ? fstatSync(fd).size : undefined;
     const n = spliceNow(this.#source.fd, fd, CHUNK, at);
-    if (n > 0) return 'moved';
+    if (n > 0) return movedResult(n);
     if (n === 0) return 'end';
     // more may have come since: a file always has room, and cannot be waited for
     if (!isReadyNow(this.#source.fd, 'read')) return 'empty';
@@ -69,7 +69,7 @@ export class CopyStep implements PumpStep {
     if (n === WOULD_BLOCK) return 'empty';
     if (n === 0) return 'end';
     const rest = this.#write(shared.subarray(0, n));
-    if (rest.length === 0) return 'moved';
+    if (rest.length === 0) return movedResult(n);
     this.#pending = Buffer.from(rest);
     return 'blocked';
   }
