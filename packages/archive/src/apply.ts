@@ -13,7 +13,8 @@ export interface ApplyArchiveOptions extends ApplyOptions {
   readonly onProgress?: (bytes: number) => void;
 }
 
-const chunksInFlight = 8;
+/** More would lie in memory without making anything faster: the slower side decides. */
+const slots = 8;
 
 /**
  * Unpacks a tar archive, compressed or not, below a directory.
@@ -31,41 +32,38 @@ export async function applyArchive(
 ): Promise<ArchiveSummary> {
   const { signal, onProgress, ...rest } = options;
   await using job = await WorkerJob.open('apply', signal);
-  job.send({ kind: 'apply', target, options: rest });
-  const free: ArrayBuffer[] = [];
-  let allocated = 0;
+  const memory = new SharedArrayBuffer(slots * chunkBytes);
+  job.send({ kind: 'apply', target, options: rest, memory });
+  const bytesOfSlots = new Uint8Array(memory);
+  const free = Array.from({ length: slots }, (_, slot) => slot);
   const take = (message: FromWorker): void => {
-    if (message.kind === 'free') free.push(message.memory);
+    if (message.kind === 'free') free.push(message.slot);
   };
-  const nextFree = async (): Promise<ArrayBuffer> => {
+  const nextFree = async (): Promise<number> => {
     for (let message = job.poll(); message !== undefined; message = job.poll()) take(message);
-    while (free.length === 0 && allocated >= chunksInFlight) take(await job.next(signal));
-    const memory = free.pop();
-    if (memory !== undefined) return memory;
-    allocated++;
-    return new ArrayBuffer(chunkBytes);
+    while (free.length === 0) take(await job.next(signal));
+    return free.shift() as number;
   };
-  let chunk: Uint8Array | undefined;
+  let slot: number | undefined;
   let filled = 0;
   let total = 0;
   const flush = (): void => {
-    if (chunk === undefined || filled === 0) return;
-    const memory = chunk.buffer as ArrayBuffer;
-    job.send({ kind: 'chunk', memory, length: filled }, memory);
+    if (slot === undefined || filled === 0) return;
+    job.send({ kind: 'chunk', slot, length: filled });
     total += filled;
-    chunk = undefined;
+    slot = undefined;
     filled = 0;
     onProgress?.(total);
   };
   for await (const bytes of decompress(source, options.limits)) {
     signal?.throwIfAborted();
     for (let at = 0; at < bytes.length; ) {
-      chunk ??= new Uint8Array(await nextFree());
-      const piece = bytes.subarray(at, at + chunk.length - filled);
-      chunk.set(piece, filled);
+      slot ??= await nextFree();
+      const piece = bytes.subarray(at, at + chunkBytes - filled);
+      bytesOfSlots.set(piece, slot * chunkBytes + filled);
       filled += piece.length;
       at += piece.length;
-      if (filled === chunk.length) flush();
+      if (filled === chunkBytes) flush();
     }
   }
   flush();

@@ -12,7 +12,7 @@ import { TarParser } from './tar/parser.ts';
 import type { TreeCall, TreeUsage } from './tree/calls.ts';
 import { copyTreeSync } from './tree/copy.ts';
 import { measureTreeSync } from './tree/measure.ts';
-import type { ArchiveSummary, FromWorker, ToWorker } from './worker-protocol.ts';
+import { type ArchiveSummary, chunkBytes, type FromWorker, type ToWorker } from './worker-protocol.ts';
 
 interface Job extends Disposable {
   handle(message: ToWorker): void;
@@ -28,10 +28,10 @@ function applyJob(start: ToWorker & { kind: 'apply' }): Job {
   return {
     handle(message) {
       if (message.kind === 'chunk') {
-        const bytes = Buffer.from(message.memory, 0, message.length);
+        const bytes = Buffer.from(start.memory, message.slot * chunkBytes, message.length);
         digester.update(bytes);
         parser.push(bytes);
-        send({ kind: 'free', memory: message.memory }, message.memory);
+        send({ kind: 'free', slot: message.slot });
       } else if (message.kind === 'end') {
         parser.end();
         writer.finish();

@@ -108,7 +108,7 @@ export async function* decompress(
   };
   try {
     if (compression === 'gzip') {
-      for await (const chunk of expand(counted(), createGunzip({ chunkSize }))) yield guard(chunk);
+      for await (const chunk of expand(counted(), createGunzip(piecewise))) yield guard(chunk);
       return;
     }
     await using frames = new ZstdFrames(counted());
@@ -119,7 +119,9 @@ export async function* decompress(
   }
 }
 
-const zstdOptions = { chunkSize, params: { [constants.ZSTD_d_windowLogMax]: 27 } }; // a window of 128 MiB
+/** Pieces are handed on one by one: as bytes, those that wait would be joined into one first, a copy of everything. */
+const piecewise = { chunkSize, readableObjectMode: true, readableHighWaterMark: 2 };
+const zstdOptions = { ...piecewise, params: { [constants.ZSTD_d_windowLogMax]: 27 } }; // a window of 128 MiB
 
 async function* expand(
   source: AsyncIterable<Uint8Array>,

@@ -1,6 +1,7 @@
 /**
- * The messages between the main thread and an archive worker. A worker does one job at a time. Chunks are transferred, not
- * copied; the worker sends their memory back, which is also the flow control.
+ * The messages between the main thread and an archive worker. A worker does one job at a time. What is unpacked passes through
+ * slots of shared memory: only their numbers are sent, and the worker sends each back, which is also the flow control. What
+ * is packed is transferred.
  */
 import type { ErrorKind } from '@boxship/base';
 import type { Digest } from '@boxship/oci';
@@ -17,8 +18,14 @@ export interface ArchiveSummary {
 }
 
 export type ToWorker =
-  | { readonly kind: 'apply'; readonly target: ApplyTarget; readonly options: ApplyOptions }
-  | { readonly kind: 'chunk'; readonly memory: ArrayBuffer; readonly length: number }
+  | {
+      readonly kind: 'apply';
+      readonly target: ApplyTarget;
+      readonly options: ApplyOptions;
+      /** Slots of {@link chunkBytes} each. */
+      readonly memory: SharedArrayBuffer;
+    }
+  | { readonly kind: 'chunk'; readonly slot: number; readonly length: number }
   | { readonly kind: 'end' }
   | { readonly kind: 'pack'; readonly request: PackRequest }
   | { readonly kind: 'pull'; readonly memory: ArrayBuffer }
@@ -26,7 +33,7 @@ export type ToWorker =
   | { readonly kind: 'cancel' };
 
 export type FromWorker =
-  | { readonly kind: 'free'; readonly memory: ArrayBuffer }
+  | { readonly kind: 'free'; readonly slot: number }
   | { readonly kind: 'packed'; readonly memory: ArrayBuffer; readonly length: number }
   | { readonly kind: 'done'; readonly summary: ArchiveSummary }
   | { readonly kind: 'failed'; readonly error: WireError }

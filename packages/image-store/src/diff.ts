@@ -1,7 +1,7 @@
 /**
  * The contracts between layers as archives (content) and layers as trees (mounts). The local implementations are
  * `LocalApplier` and `LocalComparer`; containerd-client speaks to the Diff service behind the same two interfaces. Layer
- * bytes never cross the interface: only descriptors and mounts do.
+ * bytes never cross a wire behind them: only descriptors and mounts do.
  *
  * Example: a new image layer from what a container changed
  *   const lower = await snapshotter.view(`${key}-below`, parent);
@@ -24,6 +24,16 @@ export interface Applier {
    * @throws notFound, unimplemented (media type, compression), invalidArgument (malformed), resourceExhausted (limits)
    */
   apply(descriptor: Descriptor, mounts: readonly Mount[], options?: ApplyOptions): Promise<Descriptor>;
+  /**
+   * The same with bytes that are not in the store yet; `open` gives them from the start, each time anew. Whether they are those of
+   * the descriptor is for the caller to find out before it keeps what was unpacked. Absent where bytes cannot be handed over.
+   */
+  applyFrom?(
+    open: () => AsyncIterable<Uint8Array>,
+    descriptor: Descriptor,
+    mounts: readonly Mount[],
+    options?: ApplyOptions,
+  ): Promise<Descriptor>;
 }
 
 export interface CompareOptions {

@@ -6,6 +6,7 @@ import { BoxshipError, poll } from '@boxship/base';
 import type { Descriptor } from '@boxship/oci';
 import type { ContentStore } from './content/store.ts';
 import { updatedLabels } from './labels.ts';
+import type { LayerFeed } from './layer-feed.ts';
 
 export interface FetchContentOptions {
   readonly content: ContentStore;
@@ -19,12 +20,20 @@ export interface FetchContentOptions {
   readonly lease?: string | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: (bytes: number) => void;
+  /** Is told what can be read already. */
+  readonly feed?: LayerFeed;
 }
 
 const foreignWriterMs = 600_000;
 
 /** @returns true when the bytes were fetched, false when they were there @throws dataLoss when they do not match */
 export async function fetchContent(options: FetchContentOptions): Promise<boolean> {
+  const wasFetched = await fetchUnlessThere(options);
+  options.feed?.stored();
+  return wasFetched;
+}
+
+async function fetchUnlessThere(options: FetchContentOptions): Promise<boolean> {
   const { content, descriptor } = options;
   const ref = `${options.what}-${descriptor.digest}`;
   try {
@@ -66,11 +75,13 @@ async function write(options: FetchContentOptions, ref: string): Promise<boolean
   await using writer = await content.writer({ ref, total: descriptor.size, expected: descriptor.digest, ...lease });
   const { offset } = writer.status();
   if (offset > descriptor.size) await writer.truncate(0);
+  options.feed?.attach(writer);
   options.onProgress?.(writer.status().offset);
   if (writer.status().offset < descriptor.size || descriptor.size === 0) {
     for await (const chunk of options.source(writer.status().offset)) {
       options.signal?.throwIfAborted();
       await writer.write(chunk);
+      options.feed?.grow(writer.status().offset);
       options.onProgress?.(writer.status().offset);
     }
   }
@@ -80,6 +91,7 @@ async function write(options: FetchContentOptions, ref: string): Promise<boolean
   } catch (error) {
     if (!BoxshipError.is(error, 'failedPrecondition')) throw error;
     // What is there would be resumed for ever: drop it. Were it an earlier attempt's bytes that were wrong, ours may be right.
+    options.feed?.drop();
     await writer[Symbol.asyncDispose]();
     await content.abort(ref);
     if (offset > 0) return await write(options, ref);

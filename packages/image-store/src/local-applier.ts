@@ -31,6 +31,16 @@ export class LocalApplier implements Applier {
   }
 
   async apply(descriptor: Descriptor, mounts: readonly Mount[], options: ApplyOptions = {}): Promise<Descriptor> {
+    const readOptions = options.signal === undefined ? {} : { signal: options.signal };
+    return await this.applyFrom(() => this.#content.read(descriptor, readOptions), descriptor, mounts, options);
+  }
+
+  async applyFrom(
+    open: () => AsyncIterable<Uint8Array>,
+    descriptor: Descriptor,
+    mounts: readonly Mount[],
+    options: ApplyOptions = {},
+  ): Promise<Descriptor> {
     if (!isLayerType(descriptor.mediaType))
       throw new BoxshipError('unimplemented', `currently unsupported media type: ${descriptor.mediaType}`);
     const unpack = async (target: ApplyTarget): Promise<Descriptor> => {
@@ -38,8 +48,7 @@ export class LocalApplier implements Applier {
         ...options,
         ...(this.#limits === undefined ? {} : { limits: this.#limits }),
       };
-      const readOptions = options.signal === undefined ? {} : { signal: options.signal };
-      const { digest, size } = await applyArchive(this.#content.read(descriptor, readOptions), target, passed);
+      const { digest, size } = await applyArchive(open(), target, passed);
       return { mediaType: mediaTypes.ociLayer, digest, size };
     };
     const overlay = overlayDirectories(mounts);

@@ -1,10 +1,11 @@
 /**
- * The layers of one manifest: downloaded some at a time, unpacked bottom first as soon as their turn and their bytes have
- * come, so that network, decompression and disk work at the same time.
+ * The layers of one manifest: downloaded some at a time, unpacked bottom first as soon as their turn has come, also while their
+ * bytes still come, so that network, decompression and disk work at the same time.
  */
 import type { Descriptor, ImageConfig, ImageManifest, Reference } from '@boxship/oci';
 import { isIntact } from './content/blobs.ts';
 import { fetchContent } from './fetch-content.ts';
+import { LayerFeed } from './layer-feed.ts';
 import type { LayerState } from './progress.ts';
 import type { PullOptions } from './pull-options.ts';
 import { fetchBlob } from './registry/fetch-blob.ts';
@@ -19,6 +20,15 @@ export interface FetchLayersOptions {
   readonly isUnpacked: boolean;
   readonly labels: (known: Readonly<Record<string, string>>) => Readonly<Record<string, string>>;
   readonly lease: string | undefined;
+}
+
+interface Fetching {
+  readonly feed: LayerFeed;
+  /** True when the bytes were fetched, false when they were there. */
+  readonly done: Promise<boolean>;
+  isDone: boolean;
+  /** What is to be told when it is done. */
+  whenDone: () => void;
 }
 
 const defaultConcurrency = 3;
@@ -39,15 +49,24 @@ export async function fetchLayers(options: FetchLayersOptions): Promise<ImageCon
     });
   for (const layer of manifest.layers) tell(layer, 'pulling');
   const slots = semaphore(pull.concurrency ?? defaultConcurrency);
-  const byDigest = new Map<string, Promise<boolean>>(); // a layer may occur twice
-  const download = (layer: Descriptor): Promise<boolean> => {
+  const byDigest = new Map<string, Fetching>(); // a layer may occur twice
+  const fetching = (layer: Descriptor): Fetching => {
     const started = byDigest.get(layer.digest);
     if (started !== undefined) return started;
-    const fetching = fetchOne(layer);
-    byDigest.set(layer.digest, fetching);
-    return fetching;
+    const feed = new LayerFeed(pull.content, layer);
+    const one: Fetching = { feed, isDone: false, whenDone: () => {}, done: fetchOne(layer, feed) };
+    byDigest.set(layer.digest, one);
+    one.done.then(
+      () => {
+        one.isDone = true;
+        one.whenDone();
+      },
+      () => {}, // the failure is for who waits
+    );
+    return one;
   };
-  const fetchOne = async (layer: Descriptor): Promise<boolean> => {
+  const download = (layer: Descriptor): Promise<boolean> => fetching(layer).done;
+  const fetchOne = async (layer: Descriptor, feed: LayerFeed): Promise<boolean> => {
     using _slot = await slots(() => tell(layer, 'waiting'));
     signal.throwIfAborted();
     let told = 0;
@@ -65,6 +84,7 @@ export async function fetchLayers(options: FetchLayersOptions): Promise<ImageCon
       labels: options.labels,
       lease: options.lease,
       signal,
+      feed,
       onProgress: (bytes) => {
         const now = performance.now();
         if (bytes < told + progressBytes && now < toldAt + progressMs && bytes !== layer.size) return;
@@ -81,7 +101,7 @@ export async function fetchLayers(options: FetchLayersOptions): Promise<ImageCon
   const forgetChanged = async (): Promise<boolean> => {
     let isChanged = false;
     for (const layer of new Set(layers)) {
-      if ((await byDigest.get(layer.digest)) !== false || (await isIntact(pull.content, layer))) continue;
+      if ((await byDigest.get(layer.digest)?.done) !== false || (await isIntact(pull.content, layer))) continue;
       pull.log?.error('a layer has changed on the disk and is fetched again', { digest: layer.digest });
       await pull.content.delete(layer.digest);
       byDigest.delete(layer.digest);
@@ -97,6 +117,7 @@ export async function fetchLayers(options: FetchLayersOptions): Promise<ImageCon
     });
   const config = options.fetchConfig();
   const downloads = layers.map(download);
+  let unpacking: Promise<unknown> = Promise.resolve();
   try {
     for (const promise of [config, ...downloads]) watch(promise);
     const imageConfig = await config;
@@ -109,12 +130,16 @@ export async function fetchLayers(options: FetchLayersOptions): Promise<ImageCon
         imageConfig,
         layers: manifest.layers,
         ready: async (index) => void (await download(manifest.layers[index] as Descriptor)),
+        feed: (index) => fetching(manifest.layers[index] as Descriptor).feed,
         lease: options.lease,
         signal,
         ...(pull.log === undefined ? {} : { log: pull.log }),
         onLayer: (index, state, bytes) => {
           const layer = manifest.layers[index] as Descriptor;
-          if (state !== 'exists') tell(layer, state, state === 'extracting' ? bytes : undefined);
+          const one = fetching(layer);
+          // Clients show one state of a layer: what is unpacked during the download is told after it.
+          if (state === 'extracting' && !one.isDone) one.whenDone = () => tell(layer, state, bytes);
+          else if (state !== 'exists') tell(layer, state, state === 'extracting' ? bytes : undefined);
           // Docker says so instead of anything about the download.
           else
             void download(layer).then(
@@ -123,13 +148,13 @@ export async function fetchLayers(options: FetchLayersOptions): Promise<ImageCon
             );
         },
       };
-      const unpacked = unpack(work).catch(async (error: unknown) => {
+      unpacking = unpack(work).catch(async (error: unknown) => {
         signal.throwIfAborted();
         if (!(await forgetChanged())) throw error;
         await unpack(work);
       });
-      watch(unpacked);
-      await Promise.all([...downloads, unpacked]);
+      watch(unpacking);
+      await Promise.all([...downloads, unpacking]);
     } else {
       await Promise.all(downloads);
       for (const layer of layers) tell(layer, 'complete');
@@ -137,7 +162,7 @@ export async function fetchLayers(options: FetchLayersOptions): Promise<ImageCon
     return imageConfig;
   } catch (error) {
     controller.abort();
-    await Promise.allSettled([config, ...downloads]); // nothing of this pull works on when it has failed
+    await Promise.allSettled([config, ...downloads, unpacking]); // nothing of this pull works on when it has failed
     throw pull.signal?.aborted ? pull.signal.reason : (failure ?? error);
   }
 }

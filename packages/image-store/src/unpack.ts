@@ -7,8 +7,9 @@ import { randomBytes } from 'node:crypto';
 import { BoxshipError, type Logger, messageOf, silentLogger } from '@boxship/base';
 import { chainIds, type Descriptor, type Digest, type ImageConfig, isLayerType } from '@boxship/oci';
 import type { ContentManager, ContentProvider } from './content/store.ts';
-import type { Applier } from './diff.ts';
+import type { Applier, ApplyOptions } from './diff.ts';
 import { labelKeys } from './labels.ts';
+import type { LayerFeed } from './layer-feed.ts';
 import type { Snapshotter } from './snapshots/snapshotter.ts';
 
 export interface UnpackOptions {
@@ -23,6 +24,8 @@ export interface UnpackOptions {
   readonly layers: readonly Descriptor[];
   /** Settles when the layer's bytes are in the store; default: they are. */
   readonly ready?: (index: number) => Promise<void>;
+  /** The bytes of a layer that is on its way. With an applier that takes bytes it is unpacked meanwhile. */
+  readonly feed?: (index: number) => LayerFeed | undefined;
   readonly lease?: string | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly log?: Logger;
@@ -47,15 +50,19 @@ export async function unpack(options: UnpackOptions): Promise<Digest | undefined
   while (done > 0 && !(await exists(snapshotter, chain[done - 1] as Digest))) done--;
   for (let index = 0; index < done; index++) options.onLayer?.(index, 'exists');
   for (let index = done; index < layers.length; index++) {
-    await options.ready?.(index);
-    options.signal?.throwIfAborted();
-    await unpackLayer(options, {
+    const layer = {
       index,
       layer: layers[index] as Descriptor,
       diffId: diffIds[index] as Digest,
       name: chain[index] as Digest,
       parent: chain[index - 1] ?? '',
-    });
+    };
+    const feed = options.applier.applyFrom === undefined ? undefined : options.feed?.(index);
+    if (feed === undefined || !(await unpackWhileFetched(options, layer, feed))) {
+      await options.ready?.(index);
+      options.signal?.throwIfAborted();
+      await unpackLayer(options, layer);
+    }
   }
   const top = chain.at(-1);
   if (top !== undefined) {
@@ -73,7 +80,21 @@ interface LayerToUnpack {
   readonly parent: string;
 }
 
-async function unpackLayer(options: UnpackOptions, one: LayerToUnpack): Promise<void> {
+/** False when the bytes turned out to be wrong: what comes in their place is unpacked when it is there. */
+async function unpackWhileFetched(options: UnpackOptions, one: LayerToUnpack, feed: LayerFeed): Promise<boolean> {
+  await feed.begun(options.signal);
+  try {
+    await unpackLayer(options, one, feed);
+    return true;
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    await options.ready?.(one.index); // bytes that are not those of the layer explain every other failure
+    if (!feed.wasDropped) throw error;
+    return false;
+  }
+}
+
+async function unpackLayer(options: UnpackOptions, one: LayerToUnpack, feed?: LayerFeed): Promise<void> {
   const { snapshotter } = options;
   const lease = options.lease === undefined ? {} : { lease: options.lease };
   const key = `extract-${process.hrtime.bigint()}-${randomBytes(3).toString('base64url')} ${one.name}`;
@@ -88,10 +109,16 @@ async function unpackLayer(options: UnpackOptions, one: LayerToUnpack): Promise<
     return;
   }
   try {
-    const applied = await options.applier.apply(one.layer, mounts, {
+    const applyOptions: ApplyOptions = {
       ...(options.signal === undefined ? {} : { signal: options.signal }),
       onProgress: (bytes) => options.onLayer?.(one.index, 'extracting', bytes),
-    });
+    };
+    const applied =
+      feed === undefined || options.applier.applyFrom === undefined
+        ? await options.applier.apply(one.layer, mounts, applyOptions)
+        : await options.applier.applyFrom(() => feed.read(options.signal), one.layer, mounts, applyOptions);
+    // A snapshot is kept only of a blob that is in the store, and therefore is what it is called.
+    if (feed !== undefined) await options.ready?.(one.index);
     if (applied.digest !== one.diffId)
       throw new BoxshipError('dataLoss', `wrong diff id calculated on extraction "${applied.digest}"`, {
         details: { expected: one.diffId, layer: one.layer.digest },

@@ -6,7 +6,7 @@
 import { constants } from 'node:fs';
 import { check, declare } from './libc.ts';
 import { O_CLOEXEC } from './open-in-root.ts';
-import { cString, type Path, showPath } from './path-bytes.ts';
+import { cString, type Path } from './path-bytes.ts';
 
 const c = {
   openat: declare('int openat(int dirfd, const uint8_t *path, int flags, uint32_t mode)'),
@@ -28,33 +28,29 @@ const AT_REMOVEDIR = 0x200;
 
 /** Opens `name` with O_NOFOLLOW and O_CLOEXEC added. */
 export function openAt(directoryFd: number, name: Path, flags: number, mode = 0): number {
-  return check(
-    c.openat(directoryFd, cString(name), flags | constants.O_NOFOLLOW | O_CLOEXEC, mode),
-    'openat',
-    showPath(name),
-  );
+  return check(c.openat(directoryFd, cString(name), flags | constants.O_NOFOLLOW | O_CLOEXEC, mode), 'openat', name);
 }
 
 export function mkdirAt(directoryFd: number, name: Path, mode: number): void {
-  check(c.mkdirat(directoryFd, cString(name), mode), 'mkdirat', showPath(name));
+  check(c.mkdirat(directoryFd, cString(name), mode), 'mkdirat', name);
 }
 
 export function unlinkAt(directoryFd: number, name: Path, options: { readonly isDirectory?: boolean } = {}): void {
-  check(c.unlinkat(directoryFd, cString(name), options.isDirectory ? AT_REMOVEDIR : 0), 'unlinkat', showPath(name));
+  check(c.unlinkat(directoryFd, cString(name), options.isDirectory ? AT_REMOVEDIR : 0), 'unlinkat', name);
 }
 
 /** Links `oldName`, itself if it is a symbolic link, as `newName`. */
 export function linkAt(oldFd: number, oldName: Path, newFd: number, newName: Path): void {
-  check(c.linkat(oldFd, cString(oldName), newFd, cString(newName), 0), 'linkat', showPath(newName));
+  check(c.linkat(oldFd, cString(oldName), newFd, cString(newName), 0), 'linkat', newName);
 }
 
 export function symlinkAt(target: Path, directoryFd: number, name: Path): void {
-  check(c.symlinkat(cString(target), directoryFd, cString(name)), 'symlinkat', showPath(name));
+  check(c.symlinkat(cString(target), directoryFd, cString(name)), 'symlinkat', name);
 }
 
 /** Makes a device, FIFO or whiteout. @param mode type bits and permissions; the umask applies */
 export function mknodAt(directoryFd: number, name: Path, mode: number, device: { major: number; minor: number }): void {
-  check(c.mknodat(directoryFd, cString(name), mode, makeDevice(device.major, device.minor)), 'mknodat', showPath(name));
+  check(c.mknodat(directoryFd, cString(name), mode, makeDevice(device.major, device.minor)), 'mknodat', name);
 }
 
 /** dev_t as glibc packs it: 12 + 20 bits of major, 8 + 24 bits of minor, interleaved. */
@@ -71,7 +67,7 @@ export function splitDevice(dev: bigint): { major: number; minor: number } {
 }
 
 export function chownAt(directoryFd: number, name: Path, uid: number, gid: number): void {
-  check(c.fchownat(directoryFd, cString(name), uid, gid, AT_SYMLINK_NOFOLLOW), 'fchownat', showPath(name));
+  check(c.fchownat(directoryFd, cString(name), uid, gid, AT_SYMLINK_NOFOLLOW), 'fchownat', name);
 }
 
 export function chownFd(fd: number, uid: number, gid: number): void {
@@ -80,7 +76,7 @@ export function chownFd(fd: number, uid: number, gid: number): void {
 
 /** Follows a link at `name`, as the kernel offers nothing else before 6.6: only for names just made by the caller. */
 export function chmodAt(directoryFd: number, name: Path, mode: number): void {
-  check(c.fchmodat(directoryFd, cString(name), mode, 0), 'fchmodat', showPath(name));
+  check(c.fchmodat(directoryFd, cString(name), mode, 0), 'fchmodat', name);
 }
 
 export function chmodFd(fd: number, mode: number): void {
@@ -94,18 +90,19 @@ export interface Timestamp {
 }
 
 const times = Buffer.alloc(32); // struct timespec[2]
+const words = new BigInt64Array(times.buffer, times.byteOffset, 4);
 
 function timesBuffer(accessed: Timestamp, modified: Timestamp): Buffer {
-  times.writeBigInt64LE(BigInt(accessed.seconds), 0);
-  times.writeBigInt64LE(BigInt(accessed.nanoseconds), 8);
-  times.writeBigInt64LE(BigInt(modified.seconds), 16);
-  times.writeBigInt64LE(BigInt(modified.nanoseconds), 24);
+  words[0] = BigInt(accessed.seconds);
+  words[1] = BigInt(accessed.nanoseconds);
+  words[2] = BigInt(modified.seconds);
+  words[3] = BigInt(modified.nanoseconds);
   return times;
 }
 
 export function setTimesAt(directoryFd: number, name: Path, accessed: Timestamp, modified: Timestamp): void {
   const buffer = timesBuffer(accessed, modified);
-  check(c.utimensat(directoryFd, cString(name), buffer, AT_SYMLINK_NOFOLLOW), 'utimensat', showPath(name));
+  check(c.utimensat(directoryFd, cString(name), buffer, AT_SYMLINK_NOFOLLOW), 'utimensat', name);
 }
 
 export function setTimesFd(fd: number, accessed: Timestamp, modified: Timestamp): void {

@@ -5,6 +5,7 @@
 import { constants } from 'node:os';
 import { BoxshipError } from '@boxship/base';
 import koffi from 'koffi';
+import { showPath } from './path-bytes.ts';
 
 const libc = koffi.load('libc.so.6');
 
@@ -52,10 +53,11 @@ export function systemError(call: string, errno: number, subject?: string): Boxs
   });
 }
 
-/** Passes a result ≥ 0 through; throws {@link systemError} of the current errno otherwise. */
-export function check(result: number, call: string, subject?: string): number {
+/** Passes a result ≥ 0 through; throws {@link systemError} of the current errno otherwise. Bytes are decoded only then. */
+export function check(result: number, call: string, subject?: string | Uint8Array): number {
   if (result >= 0) return result;
-  throw systemError(call, koffi.errno(), subject);
+  const errno = koffi.errno();
+  throw systemError(call, errno, subject === undefined || typeof subject === 'string' ? subject : showPath(subject));
 }
 
 /** The address of a buffer's first byte, for structures that point to others. The caller keeps the buffer alive. */

@@ -3,7 +3,7 @@
  * somebody else does to the tree meanwhile. The number is the same on all architectures.
  */
 import { check, declare } from './libc.ts';
-import { cString, type Path, showPath } from './path-bytes.ts';
+import { cString, type Path } from './path-bytes.ts';
 
 const openat2 = declare('long syscall(long number, int dirfd, const uint8_t *path, const uint8_t *how, size_t size)');
 const openat2Number = 437;
@@ -37,5 +37,5 @@ export function openInRoot(
   how.writeBigUInt64LE(BigInt(flags | O_CLOEXEC), 0);
   how.writeBigUInt64LE(BigInt(options.mode ?? 0), 8);
   how.writeBigUInt64LE(BigInt(options.resolve ?? resolveFlags.inRoot | resolveFlags.noMagicLinks), 16);
-  return check(openat2(openat2Number, directoryFd, cString(path), how, how.length), 'openat2', showPath(path));
+  return check(openat2(openat2Number, directoryFd, cString(path), how, how.length), 'openat2', path);
 }

@@ -9,12 +9,17 @@ export type Path = string | Uint8Array;
 
 /** The NUL-terminated form. @throws invalidArgument for a NUL inside: the kernel would see another path */
 export function cString(path: Path): Uint8Array {
-  const bytes = typeof path === 'string' ? Buffer.from(`${path}\0`) : Buffer.concat([path, nul]);
+  const bytes = typeof path === 'string' ? Buffer.from(`${path}\0`) : terminated(path);
   if (bytes.indexOf(0) !== bytes.length - 1) throw new BoxshipError('invalidArgument', 'path holds a NUL byte');
   return bytes;
 }
 
-const nul = Buffer.alloc(1);
+function terminated(path: Uint8Array): Buffer {
+  const bytes = Buffer.allocUnsafe(path.length + 1);
+  bytes.set(path);
+  bytes[path.length] = 0;
+  return bytes;
+}
 
 /** For messages. */
 export const showPath = (path: Path): string => (typeof path === 'string' ? path : Buffer.from(path).toString('utf8'));

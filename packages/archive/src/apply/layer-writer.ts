@@ -3,9 +3,10 @@
  * the archive says, since every parent directory is opened confined to the root and every name is created exclusively
  * in it. Synchronous: runs in a worker.
  */
-import { closeSync, constants, ftruncateSync, readdirSync, writeSync } from 'node:fs';
+import { closeSync, constants, ftruncateSync, readdirSync, statSync, writeSync } from 'node:fs';
 import { BoxshipError } from '@boxship/base';
 import {
+  getXattr,
   linkAt,
   mkdirAt,
   mknodAt,
@@ -55,8 +56,10 @@ export class LayerWriter implements TarSink, Disposable {
     this.#options = options;
     this.#limits = options.limits ?? defaultLimits;
     const root = target.kind === 'tree' ? target.root : target.upper;
-    // an upper directory is made by us; nobody knows what directories a tree has
-    this.#ownsWhatItMakes = target.kind === 'overlay' && process.geteuid?.() === 0;
+    // nobody knows what directories a tree has, unless it has none: then all of them are made here
+    const hasLower = target.kind === 'overlay' || readdirSync(root).length > 0;
+    const isOurs = target.kind === 'overlay' || (!hasLower && handsNothingDown(root));
+    this.#ownsWhatItMakes = isOurs && process.geteuid?.() === 0;
     this.#directories = new DirectoryDescriptors(root, this.#limits, (parentFd, name, path) => {
       const mtime = makeParent(target, parentFd, name, path);
       if (mtime === undefined) return;
@@ -69,7 +72,6 @@ export class LayerWriter implements TarSink, Disposable {
       this.#directories[Symbol.dispose]();
       throw new BoxshipError('notFound', `${textOf(this.#base)}: no such directory`);
     }
-    const hasLower = target.kind === 'tree' ? readdirSync(root).length > 0 : true;
     this.#hider = new LowerHider(target, this.#directories, hasLower && options.whiteouts !== 'literal');
   }
 
@@ -138,7 +140,7 @@ export class LayerWriter implements TarSink, Disposable {
     if (entry.type !== 'directory')
       throw malformed(`member ${JSON.stringify(textOf(entry.name))} would replace the root`);
     setMetadataFd(this.#directories.get(this.#base), entry, { withTimes: false });
-    if ((entry.mode & 0o2000) !== 0) this.#ownsWhatItMakes = false;
+    if (isHandedDown(entry)) this.#ownsWhatItMakes = false;
     this.#directoryTimes.set(this.#base, entry.mtime);
   }
 
@@ -163,7 +165,7 @@ export class LayerWriter implements TarSink, Disposable {
       }
     }
     const fd = openAt(parentFd, bytesOf(base), openDirectory);
-    if ((entry.mode & 0o2000) !== 0) this.#ownsWhatItMakes = false;
+    if (isHandedDown(entry)) this.#ownsWhatItMakes = false;
     try {
       setMetadataFd(fd, entry, { withTimes: false });
       // The whiteout hid a whole directory below; the new one must not show it again.
@@ -248,3 +250,13 @@ export class LayerWriter implements TarSink, Disposable {
       throw new BoxshipError('failedPrecondition', `cannot overwrite ${found} "${textOf(path)}" with ${wanted}`);
   }
 }
+
+const setGroupId = 0o2000;
+const defaultAcl = 'system.posix_acl_default';
+
+/** Whether what is made in a directory gets owner and mode from who makes it alone. */
+function handsNothingDown(directory: string): boolean {
+  return (statSync(directory).mode & setGroupId) === 0 && getXattr(directory, defaultAcl) === undefined;
+}
+
+const isHandedDown = (entry: TarEntry): boolean => (entry.mode & setGroupId) !== 0 || entry.xattrs.has(defaultAcl);

@@ -273,12 +273,14 @@ class NamespacedWriter implements ContentWriter {
   readonly #options: WriterOptions;
   readonly #below: ContentWriter;
   readonly #commitRow: CommitRow;
+  readonly readAt?: (buffer: Uint8Array, offset: number) => Promise<number>;
 
   constructor(table: ContentTable, options: WriterOptions, below: ContentWriter, commitRow: CommitRow) {
     this.#table = table;
     this.#options = options;
     this.#below = below;
     this.#commitRow = commitRow;
+    if (below.readAt !== undefined) this.readAt = below.readAt.bind(below);
   }
 
   status = (): IngestStatus => ({ ...this.#below.status(), ref: this.#options.ref });

@@ -112,6 +112,12 @@ export class FsContentWriter implements ContentWriter {
     this.#updatedAt = new Date();
   }
 
+  async readAt(buffer: Uint8Array, offset: number): Promise<number> {
+    this.#checkOpen();
+    const length = Math.min(buffer.length, this.#offset - offset);
+    return length <= 0 ? 0 : (await this.#parts.handle.read(buffer, 0, length, offset)).bytesRead;
+  }
+
   async truncate(size: number): Promise<void> {
     this.#checkOpen();
     if (size !== 0) throw new BoxshipError('unimplemented', 'truncation to a size other than 0');

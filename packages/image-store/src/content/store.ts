@@ -102,6 +102,11 @@ export interface ContentWriter extends AsyncDisposable {
   digest(): Digest;
   /** Appends. The bytes may be reused after the promise has settled. */
   write(bytes: Uint8Array): Promise<void>;
+  /**
+   * Reads bytes that were written, also before this writer, for whom it is of use to work on them while more come. Nothing about
+   * them is verified before the commit. Absent in drivers that are far from the bytes.
+   */
+  readAt?(buffer: Uint8Array, offset: number): Promise<number>;
   /** Cuts the ingest back; only to 0 is promised by every driver. */
   truncate(size: number): Promise<void>;
   /** Makes the blob durable and visible, in this order. @throws alreadyExists, failedPrecondition */

@@ -21,6 +21,8 @@ export type Fault = (
   | { readonly cutAfter: number }
   /** Pass on, and change the first byte of the body, or add to it. */
   | { readonly corrupt: true }
+  /** Pass on, and change the byte at this place of the body, which must be in its first piece. */
+  | { readonly corruptAt: number }
   /** Pass on with a body that is longer or shorter than it should be, and says so. */
   | { readonly lengthBy: number }
   /** Pass on so many bytes of the body, then nothing more, for ever. */
@@ -129,7 +131,8 @@ async function send(
   const held: Buffer[] = []; // a body that is to be shorter is known only at its end
   for await (const one of answer) {
     const chunk = one as Buffer;
-    if (fault !== undefined && 'corrupt' in fault && passed === 0) chunk[0] = (chunk[0] ?? 0) ^ 0xff;
+    const corruptAt = fault !== undefined && 'corrupt' in fault ? 0 : value('corruptAt');
+    if (corruptAt !== undefined && passed === 0) chunk[corruptAt] = (chunk[corruptAt] ?? 0) ^ 0xff;
     if (lengthBy < 0) held.push(chunk);
     else if (passed + chunk.length > end) {
       await put(chunk.subarray(0, end - passed));
