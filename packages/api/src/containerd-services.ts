@@ -7,7 +7,10 @@ import { ImagesService } from './gen/containerd/services/images/v1/images.ts';
 import { IntrospectionService } from './gen/containerd/services/introspection/v1/introspection.ts';
 import { LeasesService } from './gen/containerd/services/leases/v1/leases.ts';
 import { NamespacesService } from './gen/containerd/services/namespaces/v1/namespaces.ts';
-import { StoreService as SandboxStoreService } from './gen/containerd/services/sandbox/v1/sandbox.ts';
+import {
+  ControllerService as SandboxControllerService,
+  StoreService as SandboxStoreService,
+} from './gen/containerd/services/sandbox/v1/sandbox.ts';
 import { SnapshotsService } from './gen/containerd/services/snapshots/v1/snapshots.ts';
 import { StreamingService } from './gen/containerd/services/streaming/v1/streaming.ts';
 import { TasksService } from './gen/containerd/services/tasks/v1/tasks.ts';
@@ -26,6 +29,7 @@ const services = {
   introspection: IntrospectionService,
   leases: LeasesService,
   namespaces: NamespacesService,
+  sandboxController: SandboxControllerService,
   sandboxes: SandboxStoreService,
   snapshots: SnapshotsService,
   streaming: StreamingService,

@@ -13,6 +13,7 @@ export * as network from './gen/boxship/network/v1/network.ts';
 export * as eventTypes from './gen/containerd/events/events.ts';
 export * as runcOptions from './gen/containerd/runc/v1/options.ts';
 export * as bootstrap from './gen/containerd/runtime/bootstrap/v1/bootstrap.ts';
+export * as shimSandbox from './gen/containerd/runtime/sandbox/v1/sandbox.ts';
 export * as containers from './gen/containerd/services/containers/v1/containers.ts';
 export * as content from './gen/containerd/services/content/v1/content.ts';
 export * as diff from './gen/containerd/services/diff/v1/diff.ts';

@@ -31,6 +31,7 @@ import { RecordTable } from './metadata/record-table.ts';
 import { imageStoreOver, leasesOver } from './metadata/stores.ts';
 import { type BundleRoots, readBundleFile, scanBundles } from './runtime/bundle.ts';
 import { recoverTasks } from './runtime/recovery.ts';
+import { SandboxManager } from './runtime/sandbox-manager.ts';
 import { ShimManager } from './runtime/shim-manager.ts';
 import { TaskManager } from './runtime/task-manager.ts';
 import { healthService, introspectionService, versionService } from './services/about.ts';
@@ -41,6 +42,7 @@ import { eventsService } from './services/events.ts';
 import { imagesService } from './services/images.ts';
 import { leasesService } from './services/leases.ts';
 import { namespacesService } from './services/namespaces.ts';
+import { sandboxControllerService } from './services/sandbox-controller.ts';
 import { sandboxesService } from './services/sandboxes.ts';
 import { snapshotsService, snapshotterOf } from './services/snapshots.ts';
 import { StreamRegistry } from './services/streaming.ts';
@@ -97,9 +99,10 @@ export class Containerd implements AsyncDisposable {
     resources.use(await serveShimEvents(exchange, options.address));
     const parts = await openParts(options, exchange, log, resources);
     const handlers = makeHandlers(parts, exchange, options, uuidOf(options.root));
-    await recoverTasks({ roots: options, shims: parts.shims, tasks: parts.manager, defaultShim: options.shim, log });
+    const { shims, sandboxes, manager: tasks } = parts;
+    await recoverTasks({ roots: options, shims, sandboxes, tasks, defaultShim: options.shim, log });
     for (const namespace of options.warmNamespaces ?? [])
-      parts.shims
+      shims
         .group(options.shim, namespace, 'default')
         .ready()
         .catch((error: unknown) => {
@@ -162,17 +165,19 @@ async function openParts(
       onSucceeded: async (shim) => {
         for (const task of manager.ofShim(shim)) task.holder.holdConsole();
       },
-      isIdle: (shim) => manager.ofShim(shim).length === 0,
+      isIdle: (shim) => manager.ofShim(shim).length === 0 && !sandboxes.isSandbox(shim),
     }),
   );
-  const manager: TaskManager = new TaskManager({ roots: options, shims, events: exchange, log });
-  return { ...stores, shims, manager };
+  const sandboxes: SandboxManager = new SandboxManager({ roots: options, shims, events: exchange, log });
+  const manager: TaskManager = new TaskManager({ roots: options, shims, sandboxes, events: exchange, log });
+  return { ...stores, shims, sandboxes, manager };
 }
 
 function makeHandlers(parts: Parts, exchange: EventExchange, options: ContainerdOptions, uuid: string) {
   const log = options.log ?? silentLogger;
   const { database, scheduler } = parts;
   const streams = new StreamRegistry();
+  const sandboxTable = new RecordTable(database, 'sandbox', Sandbox);
   const onDelete = (sync: boolean) => scheduler.deleted(sync);
   const imageHandlers = imagesService({ database, table: parts.images, events: exchange, onDelete });
   const leaseHandlers = leasesService({ table: parts.leases, onDelete });
@@ -222,6 +227,8 @@ function makeHandlers(parts: Parts, exchange: EventExchange, options: Containerd
         { type: 'io.containerd.differ.v1', id: 'walking' },
         { type: 'io.containerd.gc.v1', id: 'scheduler' },
         { type: 'io.containerd.runtime.v2', id: 'task', capabilities: ['group'] },
+        { type: 'io.containerd.sandbox.store.v1', id: 'local' },
+        { type: 'io.containerd.sandbox.controller.v1', id: 'shim' },
         ...[
           'containers',
           'content',
@@ -231,18 +238,24 @@ function makeHandlers(parts: Parts, exchange: EventExchange, options: Containerd
           'introspection',
           'leases',
           'namespaces',
+          'sandbox-controllers',
+          'sandboxes',
           'snapshots',
+          'streaming',
           'tasks',
+          'transfer',
           'version',
         ].map((id) => ({ type: 'io.containerd.grpc.v1', id })),
       ],
     }),
     leases: leaseHandlers,
     namespaces: namespacesService({ table: parts.namespaces, events: exchange }),
-    sandboxes: sandboxesService({
-      database,
-      table: new RecordTable(database, 'sandbox', Sandbox),
+    sandboxController: sandboxControllerService({
+      manager: parts.sandboxes,
+      table: sandboxTable,
+      events: exchange,
     }),
+    sandboxes: sandboxesService({ database, table: sandboxTable }),
     snapshots: snapshotsService({ tables: parts, events: exchange }),
     streaming: streams.service(),
     tasks: tasksService({ manager: parts.manager, containers: parts.containers, log }),

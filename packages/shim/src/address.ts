@@ -8,6 +8,8 @@ import type { RuntimeSpec } from '@boxship/oci';
 const groupAnnotations = ['io.containerd.runc.v2.group', 'io.kubernetes.cri.sandbox-id'];
 /** Directories of warm shims are named so; no container's bundle begins with a dot. */
 const GROUP_PREFIX = '.group-';
+/** A warm shim that is a sandbox; the slash keeps its group apart from those that containers name. */
+const SANDBOX_PREFIX = '.sandbox-';
 
 export interface GroupIdentity {
   readonly groupId: string;
@@ -18,6 +20,7 @@ export interface GroupIdentity {
 /** Reads the annotations of the bundle in `directory`; without a bundle the id is the group's name. */
 export function identifyGroup(directory: string, id: string): GroupIdentity {
   if (basename(directory).startsWith(GROUP_PREFIX)) return { groupId: id, isWarm: true };
+  if (basename(directory).startsWith(SANDBOX_PREFIX)) return { groupId: `sandbox/${id}`, isWarm: true };
   let text: string;
   try {
     text = readFileSync(join(directory, 'config.json'), 'utf8');
@@ -25,7 +28,8 @@ export function identifyGroup(directory: string, id: string): GroupIdentity {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return { groupId: id, isWarm: false };
     throw error;
   }
-  const annotations = (JSON.parse(text) as RuntimeSpec).annotations ?? {};
+  // the bundle of a sandbox may hold any JSON
+  const annotations = (JSON.parse(text) as RuntimeSpec | null)?.annotations ?? {};
   const named = groupAnnotations.map((key) => annotations[key]).find((value) => value !== undefined && value !== '');
   return { groupId: named === undefined ? id : checkIdentifier(named), isWarm: false };
 }

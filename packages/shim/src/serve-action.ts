@@ -5,7 +5,7 @@
 import { closeSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { dirname } from 'node:path';
-import { shimTask } from '@boxship/api';
+import { shimSandbox, shimTask } from '@boxship/api';
 import { type BoxshipError, installShutdown, type Logger, messageOf, recordSpans } from '@boxship/base';
 import {
   becomeSubreaper,
@@ -20,6 +20,7 @@ import type { ShimArguments } from './arguments.ts';
 import { type Protocol, wantedProtocol } from './bootstrap.ts';
 import type { GrpcServer } from './grpc-server.ts';
 import { TtrpcPublisher } from './publisher.ts';
+import { sandboxService } from './sandbox/service.ts';
 import { openShimLog } from './shim-log.ts';
 import { adoptContainers } from './task/adopt.ts';
 import { TaskEvents } from './task/events.ts';
@@ -83,14 +84,16 @@ async function run(args: ShimArguments): Promise<void> {
     lock[Symbol.dispose]();
   };
   installShutdown({ log, budgetMs: 2 * FLUSH_MS, stop: end });
+  // the answer leaves first
+  const endSoon = () => void setImmediate(() => void end().then(() => process.exit(0)));
+  const sandbox = sandboxService({ group, directory, onShutdown: endSoon });
   const handlers = taskService({
     group,
     onShutdown: () => {
-      if (isWarm) return;
-      // the answer leaves first
-      setImmediate(() => void end().then(() => process.exit(0)));
+      if (!isWarm && !sandbox.isPresent()) endSoon();
     },
   });
+  server.register(shimSandbox.SandboxService, sandbox);
   server.register(shimTask.TaskService, handlers);
   server.register(shimTask.TaskService, handlers, v3Name);
   await adoptContainers(group, dirname(directory));

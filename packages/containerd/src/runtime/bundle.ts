@@ -1,8 +1,8 @@
 /**
  * Bundles: the directory on which containerd and a shim meet. `<state>/io.containerd.runtime.v2.task/<namespace>/<id>/` holds
  * `config.json` (the raw specification), `rootfs/` (mounted by the shim), `work` (a link to the persistent directory) and
- * what the shim writes. Hidden names are ours: `.group-<name>` for shims of many containers, `.<id>` for bundles on their
- * way out.
+ * what the shim writes. Hidden names are ours: `.group-<name>` for shims of many containers, `.sandbox-<id>` for those that
+ * are sandboxes, `.removed-…` for bundles on their way out. Sandboxes have bundles in a directory of their own.
  */
 
 import { randomBytes } from 'node:crypto';
@@ -12,6 +12,7 @@ import { dirname, join } from 'node:path';
 import { unmountAll } from '@boxship/linux';
 
 const runtimeDirectory = 'io.containerd.runtime.v2.task';
+const sandboxDirectory = 'io.containerd.sandbox.controller.v1.shim';
 
 export interface BundleRoots {
   /** Volatile: voided by a reboot. */
@@ -27,18 +28,26 @@ export interface Bundle {
   readonly workPath: string;
 }
 
-export function bundleOf(roots: BundleRoots, namespace: string, id: string): Bundle {
+export function bundleOf(roots: BundleRoots, namespace: string, id: string, directory = runtimeDirectory): Bundle {
   return {
     namespace,
     id,
-    path: join(roots.state, runtimeDirectory, namespace, id),
-    workPath: join(roots.root, runtimeDirectory, namespace, id),
+    path: join(roots.state, directory, namespace, id),
+    workPath: join(roots.root, directory, namespace, id),
   };
 }
+
+export const sandboxBundleOf = (roots: BundleRoots, namespace: string, id: string): Bundle =>
+  bundleOf(roots, namespace, id, sandboxDirectory);
 
 /** Where a shim of the group `name` is at home. */
 export function groupDirectory(roots: BundleRoots, namespace: string, name: string): string {
   return join(roots.state, runtimeDirectory, namespace, `.group-${name}`);
+}
+
+/** Where the shim of a sandbox is at home: beside the bundles of its containers, which a successor looks for there. */
+export function sandboxHome(roots: BundleRoots, namespace: string, id: string): string {
+  return join(roots.state, runtimeDirectory, namespace, `.sandbox-${id}`);
 }
 
 /** Makes the bundle; a leftover of the same id is removed first. */
@@ -71,13 +80,16 @@ export function removeBundle(bundle: Bundle): void {
 }
 
 /** All bundles, and removal of hidden leftovers. */
-export function scanBundles(roots: BundleRoots): Bundle[] {
-  const base = join(roots.state, runtimeDirectory);
+export const scanBundles = (roots: BundleRoots): Bundle[] => scan(roots, runtimeDirectory);
+export const scanSandboxBundles = (roots: BundleRoots): Bundle[] => scan(roots, sandboxDirectory);
+
+function scan(roots: BundleRoots, directory: string): Bundle[] {
+  const base = join(roots.state, directory);
   const bundles: Bundle[] = [];
   for (const namespace of names(base)) {
     for (const id of names(join(base, namespace))) {
-      if (!id.startsWith('.')) bundles.push(bundleOf(roots, namespace, id));
-      else if (!id.startsWith('.group-')) rmSync(join(base, namespace, id), { recursive: true, force: true });
+      if (!id.startsWith('.')) bundles.push(bundleOf(roots, namespace, id, directory));
+      else if (!/^\.(group|sandbox)-/.test(id)) rmSync(join(base, namespace, id), { recursive: true, force: true });
     }
   }
   return bundles;

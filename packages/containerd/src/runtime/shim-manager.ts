@@ -3,11 +3,11 @@
  * namespace and group, started ahead of need, so that no process but the OCI runtime is started on the path of a container.
  * The group is the annotation `io.containerd.runc.v2.group` of the specification, else `default`.
  */
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import type { Any } from '@boxship/api';
 import { Any as AnyMessage } from '@boxship/api';
 import type { Logger } from '@boxship/base';
-import { type BundleRoots, groupDirectory } from './bundle.ts';
+import { type BundleRoots, groupDirectory, sandboxHome } from './bundle.ts';
 import { GroupShim, type Shim, SingleShim } from './shim.ts';
 import { resolveRuntime, type ShimInvocation, startShim } from './shim-binary.ts';
 import { readShimLog } from './shim-log.ts';
@@ -45,10 +45,29 @@ export class ShimManager implements AsyncDisposable {
 
   /** The shim of a group, running or started now. */
   group(binary: string, namespace: string, name: string): GroupShim {
-    const key = `${binary} ${namespace} ${name}`;
+    const directory = groupDirectory(this.#options.roots, namespace, name);
+    return this.#atHome(binary, namespace, name, directory);
+  }
+
+  /** The shim of a sandbox, running or started now: a group that no specification can name. */
+  sandbox(binary: string, namespace: string, id: string): GroupShim {
+    return this.#atHome(binary, namespace, id, sandboxHome(this.#options.roots, namespace, id));
+  }
+
+  /** After the end of a sandbox's shim. */
+  forget(shim: GroupShim): void {
+    for (const [key, one] of this.#groups) {
+      if (one !== shim) continue;
+      this.#groups.delete(key);
+      rmSync(shim.directory, { recursive: true, force: true });
+    }
+  }
+
+  /** @param directory where it is at home: one shim each */
+  #atHome(binary: string, namespace: string, name: string, directory: string): GroupShim {
+    const key = `${binary} ${directory}`;
     const known = this.#groups.get(key);
     if (known !== undefined) return known;
-    const directory = groupDirectory(this.#options.roots, namespace, name);
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     const shim: GroupShim = new GroupShim({
       invocation: this.#invocation(binary, namespace, name, directory, undefined),

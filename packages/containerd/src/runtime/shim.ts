@@ -6,12 +6,16 @@
  * - {@link GroupShim}: one process for many containers. When its connection ends a successor is started, adopts the
  *   containers from their bundles, and calls go on; nobody above notices more than a delay.
  */
-import { shimTask } from '@boxship/api';
+import { shimSandbox, shimTask } from '@boxship/api';
 import { BoxshipError, type Logger, messageOf, sleep, withDeadline } from '@boxship/base';
 import { type ServiceClient, TtrpcClient } from '@boxship/ttrpc';
 import { type ShimInvocation, startShim } from './shim-binary.ts';
 
 export type TaskClient = ServiceClient<typeof shimTask.TaskService>;
+export type SandboxClient = ServiceClient<typeof shimSandbox.SandboxService>;
+
+/** One call to a shim; most ask the Task service. */
+export type ShimWork<T> = (task: TaskClient, sandbox: SandboxClient) => Promise<T>;
 
 export interface ShimCallOptions {
   readonly operation: string;
@@ -27,7 +31,7 @@ export interface Shim {
   readonly binary: string;
   readonly address: string;
   readonly isGroup: boolean;
-  call<T>(options: ShimCallOptions, work: (task: TaskClient) => Promise<T>): Promise<T>;
+  call<T>(options: ShimCallOptions, work: ShimWork<T>): Promise<T>;
   /** Ends the connection; the shim's process lives on. */
   close(): Promise<void>;
 }
@@ -43,13 +47,16 @@ export class SingleShim implements Shim {
   readonly isGroup = false;
   readonly binary: string;
   readonly address: string;
+  /** The process is a sandbox, which may have other tasks: it does not end with this one. */
+  readonly isShared: boolean;
   readonly #client: TtrpcClient;
   readonly #task: TaskClient;
   readonly #log: Disposable;
 
-  private constructor(binary: string, address: string, client: TtrpcClient, log: Disposable) {
+  private constructor(binary: string, address: string, client: TtrpcClient, log: Disposable, isShared: boolean) {
     this.binary = binary;
     this.address = address;
+    this.isShared = isShared;
     this.#client = client;
     this.#task = client.service(shimTask.TaskService);
     this.#log = log;
@@ -59,11 +66,17 @@ export class SingleShim implements Shim {
   /** @param log reads what the shim says about itself; ends with the shim */
   static async connect(binary: string, address: string, log: Disposable): Promise<SingleShim> {
     try {
-      return new SingleShim(binary, address, await TtrpcClient.connect(address), log);
+      return new SingleShim(binary, address, await TtrpcClient.connect(address), log, false);
     } catch (error) {
       log[Symbol.dispose]();
       throw error;
     }
+  }
+
+  /** A connection of its own to the shim of a sandbox, as each task has one. */
+  static async share(binary: string, address: string): Promise<SingleShim> {
+    const client = await TtrpcClient.connect(address);
+    return new SingleShim(binary, address, client, { [Symbol.dispose]: () => {} }, true); // the sandbox reads its log
   }
 
   /** Resolves when the connection has ended. */
@@ -71,8 +84,8 @@ export class SingleShim implements Shim {
     return this.#client.closed;
   }
 
-  call<T>(options: ShimCallOptions, work: (task: TaskClient) => Promise<T>): Promise<T> {
-    return bounded(options, () => work(this.#task));
+  call<T>(options: ShimCallOptions, work: ShimWork<T>): Promise<T> {
+    return bounded(options, () => work(this.#task, this.#client.service(shimSandbox.SandboxService)));
   }
 
   async close(): Promise<void> {
@@ -112,6 +125,11 @@ export class GroupShim implements Shim {
     return this.#options.invocation.binary;
   }
 
+  /** Its home. */
+  get directory(): string {
+    return this.#options.invocation.directory;
+  }
+
   get address(): string {
     return this.#address;
   }
@@ -121,12 +139,12 @@ export class GroupShim implements Shim {
     await this.#connection;
   }
 
-  async call<T>(options: ShimCallOptions, work: (task: TaskClient) => Promise<T>): Promise<T> {
+  async call<T>(options: ShimCallOptions, work: ShimWork<T>): Promise<T> {
     return await bounded(options, async () => {
       for (;;) {
         const connection = await this.#connected();
         try {
-          return await work(connection.task);
+          return await work(connection.task, connection.client.service(shimSandbox.SandboxService));
         } catch (error) {
           if (!connection.client.isClosed || this.#isClosed || !options.isRepeatable) throw error;
           // the shim died under the call: the loop waits for its successor
@@ -149,6 +167,20 @@ export class GroupShim implements Shim {
     const { shimPid } = await connection.task.connect({ id: '' }, { timeoutMs: 2_000 });
     process.kill(shimPid, 'SIGTERM');
     await connection.client.closed;
+  }
+
+  /** Ends the shim for good by a call that makes it end. When the call fails the shim is what it was before. */
+  async finish(options: ShimCallOptions, work: ShimWork<unknown>): Promise<void> {
+    const { client, task } = await this.#connected();
+    this.#isClosed = true; // no successor
+    try {
+      await bounded(options, () => work(task, client.service(shimSandbox.SandboxService)));
+    } catch (error) {
+      this.#isClosed = false;
+      if (client.isClosed) this.#succeed();
+      throw error;
+    }
+    await client.closed;
   }
 
   #connected(): Promise<Connection> {

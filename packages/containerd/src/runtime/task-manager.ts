@@ -9,6 +9,8 @@ import { BoxshipError, failPoint, KeyedMutex, type Logger, messageOf } from '@bo
 import type { EventExchange } from '../events/exchange.ts';
 import { type Bundle, type BundleRoots, bundleOf, createBundle, removeBundle } from './bundle.ts';
 import { InitHolder } from './init-holder.ts';
+import type { SandboxManager } from './sandbox-manager.ts';
+import { joinAddress, joinSandbox } from './sandbox-task.ts';
 import { isShimGone, type Shim, SingleShim } from './shim.ts';
 import { deleteShim } from './shim-binary.ts';
 import { groupOf, type ShimManager } from './shim-manager.ts';
@@ -17,6 +19,7 @@ import { type Task, taskKey } from './task.ts';
 export interface TaskManagerOptions {
   readonly roots: BundleRoots;
   readonly shims: ShimManager;
+  readonly sandboxes: SandboxManager;
   readonly events: EventExchange;
   readonly log: Logger;
 }
@@ -34,6 +37,10 @@ export interface NewTask {
   readonly stderr: string;
   readonly terminal: boolean;
   readonly checkpoint: string;
+  /** In whose shim it is to be; empty: none. */
+  readonly sandbox: string;
+  /** Of a shim that serves a sandbox; empty: containerd knows it. */
+  readonly taskApiAddress: string;
 }
 
 // runc waits for the container's own mounts and hooks; its own limit is longer than any healthy start
@@ -152,7 +159,9 @@ export class TaskManager {
 
   async #shimFor(binary: string, bundle: Bundle, request: NewTask): Promise<Shim> {
     const { shims } = this.#options;
-    const { namespace, id } = request;
+    const { namespace, id, sandbox, taskApiAddress } = request;
+    if (taskApiAddress !== '') return await joinAddress(bundle, binary, taskApiAddress);
+    if (sandbox !== '') return await joinSandbox(this.#options.sandboxes, bundle, sandbox);
     if (shims.isGrouping(binary)) {
       const group = groupOf(request.spec);
       // recovery finds the shim of a bundle by these two files
@@ -169,9 +178,10 @@ export class TaskManager {
 
   async #discard(shim: SingleShim, id: string): Promise<void> {
     try {
-      await shim.call({ operation: 'Shutdown', id, timeoutMs: 3_000, isRepeatable: false }, (client) =>
-        client.shutdown({ id, now: false }),
-      );
+      if (!shim.isShared)
+        await shim.call({ operation: 'Shutdown', id, timeoutMs: 3_000, isRepeatable: false }, (client) =>
+          client.shutdown({ id, now: false }),
+        );
     } catch (error) {
       // a shim that closes before it answers has done what was asked
       if (!isShimGone(error)) this.#options.log.warn('shim did not shut down', { id, error: messageOf(error) });

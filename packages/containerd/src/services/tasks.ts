@@ -73,6 +73,8 @@ export function tasksService(options: {
         stderr: request.stderr,
         terminal: request.terminal,
         checkpoint: '',
+        sandbox: container.sandbox,
+        taskApiAddress: request.taskApiAddress,
       });
       return { containerId: container.id, pid: task.pid };
     },
