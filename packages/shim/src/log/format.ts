@@ -16,6 +16,13 @@ export interface LogPiece {
   readonly part: number;
 }
 
+/** Records of several lines, ready to be written. */
+export interface EncodedLines {
+  /** One character a byte. */
+  readonly latin1: string;
+  readonly records: number;
+}
+
 export interface LogFormat {
   /** Records end in a newline and hold no other: whole ones can be found from the end of a file. */
   readonly isLineBased: boolean;
@@ -25,6 +32,11 @@ export interface LogFormat {
   setTime(epochNs: bigint): void;
   /** Writes the record at `at`; gives the position behind it. */
   encode(out: Buffer, at: number, piece: LogPiece): number;
+  /**
+   * The records of all lines between `from` and `to`, where a newline follows; undefined when they must be encoded one by
+   * one. An optional short cut: what it gives is what {@link encode} would write.
+   */
+  encodeLines(stream: StreamName, bytes: Buffer, from: number, to: number): EncodedLines | undefined;
   /** Length of the longest prefix of `bytes` that consists of whole records. */
   wholeRecords(bytes: Buffer): number;
 }

@@ -3,7 +3,8 @@
  * newline. Parts of a cut line have no `\n` in their text. Written byte by byte because this is the hottest loop of the
  * shim: JSON.stringify of each line would cost five times as much.
  */
-import type { LogFormat, LogPiece, StreamName } from './format.ts';
+import type { EncodedLines, LogFormat, LogPiece, StreamName } from './format.ts';
+import { isPlainText } from './plain-text.ts';
 
 const COPY = 0;
 const HEX = 1; // \u00xx
@@ -68,6 +69,18 @@ export class JsonFormat implements LogFormat {
     if (piece.isLineEnd) at += newlineText.copy(out, at);
     const suffix = this.#suffixes[piece.stream];
     return at + suffix.copy(out, at);
+  }
+
+  /**
+   * Text without anything to escape: what stands between two lines is always the same, so the engine's own split and join
+   * do it, at three times the speed of {@link escapeText}.
+   */
+  encodeLines(stream: StreamName, bytes: Buffer, from: number, to: number): EncodedLines | undefined {
+    if (!isPlainText(bytes, from, to)) return undefined;
+    const lines = bytes.toString('latin1', from, to).split('\n');
+    const end = `\\n${this.#suffixes[stream].toString('latin1')}`;
+    const start = prefix.toString('latin1');
+    return { latin1: `${start}${lines.join(end + start)}${end}`, records: lines.length };
   }
 
   wholeRecords(bytes: Buffer): number {

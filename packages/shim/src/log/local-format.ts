@@ -43,6 +43,10 @@ export class LocalFormat implements LogFormat {
     return out.writeUInt32BE(message.length, at + 4 + message.length);
   }
 
+  encodeLines(): undefined {
+    return undefined; // lengths differ from record to record
+  }
+
   wholeRecords(bytes: Buffer): number {
     let at = 0;
     while (at + 4 <= bytes.length) {

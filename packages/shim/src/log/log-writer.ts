@@ -50,6 +50,7 @@ export class LogWriter {
     this.#records = 0;
     let at = 0;
     for (;;) {
+      at = this.#putLines(stream, bytes, at, onIntent);
       const newline = bytes.indexOf(0x0a, at);
       const length = (newline < 0 ? bytes.length : newline) - at;
       if (length >= MAX_LINE_BYTES) {
@@ -79,6 +80,24 @@ export class LogWriter {
     );
     this.#flush(bytes.length, onIntent);
     this.#parts[stream] = 0;
+  }
+
+  /** Many lines at a time, as long as they are short, plain and far from a rotation. Gives the position behind them. */
+  #putLines(stream: StreamName, bytes: Buffer, from: number, onIntent: OnIntent | undefined): number {
+    let at = from;
+    while (this.#parts[stream] === 0) {
+      // lines that fit into this are shorter than the length at which lines are cut
+      const newline = bytes.subarray(at, at + MAX_LINE_BYTES).lastIndexOf(0x0a);
+      if (newline < 0) break;
+      const encoded = this.#format.encodeLines(stream, bytes, at, at + newline);
+      if (encoded === undefined || encoded.latin1.length > OUT_BYTES) break;
+      if (this.#filled + encoded.latin1.length > OUT_BYTES) this.#flush(at, onIntent);
+      if (this.#file.wouldBeFull(this.#filled + encoded.latin1.length)) break;
+      this.#filled += out.write(encoded.latin1, this.#filled, 'latin1');
+      this.#records += encoded.records;
+      at += newline + 1;
+    }
+    return at;
   }
 
   #put(piece: LogPiece, consumedBefore: number, onIntent: OnIntent | undefined): void {

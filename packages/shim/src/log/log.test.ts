@@ -62,6 +62,31 @@ describe('json-file', () => {
     writer.close();
   });
 
+  it('gives the same bytes line by line and many lines at a time', () => {
+    const format = new JsonFormat({ näme: '$& $1 "é"' });
+    format.setTime(time);
+    const lines = ['plain', '', 'gr\u00fc\u00dfe', 'a\u20ac\ud83d\ude00', 'more', 'x'.repeat(300)];
+    const text = Buffer.from(lines.join('\n'));
+    const out = Buffer.alloc(64 * 1024);
+    let end = 0;
+    for (let from = 0; from <= text.length; ) {
+      const newline = text.indexOf('\n', from);
+      const to = newline < 0 ? text.length : newline;
+      end = format.encode(out, end, { stream: 'stderr', bytes: text, from, to, isLineEnd: true, part: 0 });
+      from = to + 1;
+    }
+    const encoded = format.encodeLines('stderr', text, 0, text.length);
+    expect(encoded?.records).toBe(lines.length);
+    expect(Buffer.from(encoded?.latin1 ?? '', 'latin1').toString()).toBe(out.toString('utf8', 0, end));
+    const hard = ['"', '\\', '<', '>', '&', '\0', '\r', '\t', '\u2028', '\u2029', '\x1f'].map((char) =>
+      Buffer.from(char),
+    );
+    for (const bytes of [...hard, Buffer.from([0xff]), Buffer.from([0xc3]), Buffer.from([0xed, 0xa0, 0x80])])
+      expect(
+        format.encodeLines('stderr', Buffer.concat([Buffer.from('a\nb'), bytes]), 0, 3 + bytes.length),
+      ).toBeUndefined();
+  });
+
   it('keeps the rest of a line back, and writes it without newline at the end', () => {
     const writer = open();
     const first = Buffer.from('one\ntw');
