@@ -32,6 +32,7 @@ export const engineTools: readonly HostTool[] = [
 /** What the tests drive beside it (Debian's package names: the tests run on Debian). */
 export const testTools: readonly HostTool[] = [
   ['dockerd', 'docker.io'],
+  ['mmdebstrap', 'mmdebstrap'],
   ['containerd', 'containerd'],
   ['docker-registry', 'docker-registry'],
   ['skopeo', 'skopeo'],

@@ -38,10 +38,10 @@ export function containerdConfig(host: SandboxHost): { readonly config: string; 
   return { config: `${directory}/config.toml`, socket };
 }
 
-/** Debian's containerd. */
-export async function startContainerd(host: SandboxHost): Promise<Peer> {
+/** Debian's containerd, of the generation whose `env` is given. */
+export async function startContainerd(host: SandboxHost, env: Readonly<Record<string, string>> = {}): Promise<Peer> {
   const { config, socket } = containerdConfig(host);
-  host.start('peer-containerd', 'containerd', ['-c', config]);
+  host.start('peer-containerd', 'containerd', ['-c', config], env);
   await host.listening(socket);
   return { socket };
 }
@@ -52,7 +52,10 @@ export interface DockerdPeer extends Peer {
 }
 
 /** Debian's dockerd, with a containerd of its own or the one named. */
-export async function startDockerd(host: SandboxHost, options: { containerd?: string } = {}): Promise<DockerdPeer> {
+export async function startDockerd(
+  host: SandboxHost,
+  options: { containerd?: string; env?: Readonly<Record<string, string>> } = {},
+): Promise<DockerdPeer> {
   const directory = host.path('peer-dockerd');
   mkdirSync(directory, { recursive: true });
   writeFileSync(`${directory}/daemon.json`, '{}');
@@ -72,7 +75,7 @@ export async function startDockerd(host: SandboxHost, options: { containerd?: st
     '127.0.0.1:5000',
   ];
   if (options.containerd !== undefined) args.push('--containerd', options.containerd);
-  host.start('peer-dockerd', 'dockerd', args);
+  host.start('peer-dockerd', 'dockerd', args, options.env);
   const env = { DOCKER_HOST: `unix://${socket}`, DOCKER_CONFIG: host.path('docker-config') };
   const docker = (command: readonly string[], run: RunOptions = {}) =>
     host.run(dockerProgram, command, { ...run, env: { ...env, ...run.env } });

@@ -1,38 +1,42 @@
-/** Debian's dockerd 20.10 with our containerd and shim below it: S2 and S3 as a foreign client uses them. */
+/** Debian's dockerd, old and new, with our containerd and shim below it: S2 and S3 as a foreign client uses them. */
 import type { ChildProcess } from 'node:child_process';
 import { poll } from '@boxship/base';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { programPath } from '../../src/paths.ts';
 import { importBusybox, processesWith } from '../harness/engine-under-test.ts';
+import { generations } from '../harness/generations.ts';
 import { type DockerdPeer, startDockerd } from '../harness/peers.ts';
 import { endChild, SandboxHost } from '../harness/sandbox-host.ts';
 
-let host: SandboxHost;
-let dockerd: DockerdPeer;
-let containerd: string;
+describe.each(generations)('dockerd $dockerd --containerd', ({ env, missing, dockerd: version }) => {
+  let host: SandboxHost;
+  let dockerd: DockerdPeer;
+  let containerd: string;
+  let ours: ChildProcess;
 
-let ours: ChildProcess;
+  async function startOurs(): Promise<void> {
+    const roots = ['--root', host.path('c-root'), '--state', host.path('c-state'), '--address', containerd];
+    const shim = ['--shim', programPath('containerd-shim-boxship-v2')];
+    const program = programPath('boxship-containerd');
+    ours = host.start('containerd', process.execPath, ['--no-warnings', program, ...roots, ...shim]);
+    await host.listening(containerd);
+  }
 
-async function startOurs(): Promise<void> {
-  const roots = ['--root', host.path('c-root'), '--state', host.path('c-state'), '--address', containerd];
-  const shim = ['--shim', programPath('containerd-shim-boxship-v2')];
-  const program = programPath('boxship-containerd');
-  ours = host.start('containerd', process.execPath, ['--no-warnings', program, ...roots, ...shim]);
-  await host.listening(containerd);
-}
+  beforeAll(async () => {
+    if (missing !== undefined) return;
+    host = new SandboxHost();
+    containerd = host.path('containerd.sock');
+    await startOurs();
+    dockerd = await startDockerd(host, { containerd, env });
+    await importBusybox(host, dockerd);
+  });
+  afterAll(async () => await host?.[Symbol.asyncDispose]());
+  beforeEach((context) => context.skip(missing !== undefined, missing));
 
-beforeAll(async () => {
-  host = new SandboxHost();
-  containerd = host.path('containerd.sock');
-  await startOurs();
-  dockerd = await startDockerd(host, { containerd });
-  await importBusybox(host, dockerd);
-});
-afterAll(async () => {
-  await host[Symbol.asyncDispose]();
-});
+  it('is of that version', async () => {
+    expect(await dockerd.mustDocker(['version', '--format', '{{.Server.Version}}'])).toContain(version);
+  });
 
-describe('dockerd --containerd', () => {
   it('sees our containerd', async () => {
     expect(await dockerd.mustDocker(['info', '--format', '{{.ContainerdCommit.ID}} {{.DefaultRuntime}}'])).toContain(
       'runc',
