@@ -4,6 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { debian12 } from '../test/harness/generations.ts';
 import { endChild, type SandboxHost } from '../test/harness/sandbox-host.ts';
 import { type Combination, combinations } from '../test/harness/shim-tables.ts';
 import { measure, quantile } from './measure.ts';
@@ -82,7 +83,7 @@ async function throughputRow(theirs: BenchedEngine, own: BenchedEngine): Promise
 
 /** By the same client on the same containerd: what differs is the shim. */
 async function shimLatencyRow(host: SandboxHost): Promise<string> {
-  const [reference, ours] = combinations(host);
+  const [reference, ours] = combinations(host, debian12);
   if (reference === undefined || ours === undefined) throw new Error('no shims to compare');
   await reference.containerd.start();
   const start = ({ containerd, shim }: Combination, id: string) =>

@@ -3,6 +3,7 @@ import type { ChildProcess } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { makeRootfs } from '@boxship/runc-wrapper/testsuite/bundle';
 import { programPath } from '../../src/paths.ts';
+import type { Generation } from './generations.ts';
 import { containerdConfig } from './peers.ts';
 import { endChild, type RunOptions, type RunResult, type SandboxHost } from './sandbox-host.ts';
 
@@ -19,6 +20,8 @@ export interface Combination {
   readonly containerd: ContainerdUnderTest;
   /** Path of the shim. */
   readonly shim: string;
+  /** In which its ctr is found. */
+  readonly env: Readonly<Record<string, string>>;
   ctr(args: readonly string[], options?: RunOptions): Promise<RunResult>;
   /** `ctr run` with this shim on a root file system of busybox. */
   run(id: string, args: readonly string[], flags?: readonly string[]): Promise<RunResult>;
@@ -26,24 +29,33 @@ export interface Combination {
   status(id: string): Promise<string | undefined>;
 }
 
-export const goShim = '/usr/bin/containerd-shim-runc-v2';
-
 /** The first is the reference: nothing of it is ours. */
-export function combinations(host: SandboxHost): Combination[] {
+export function combinations(host: SandboxHost, { env, goShim: theirs }: Generation): Combination[] {
   const rootfs = makeRootfs(host.path('rootfs'));
-  const shims = [goShim, programPath('containerd-shim-boxship-v2')];
-  return [debian(host), ours(host)].flatMap((containerd) =>
-    shims.map((shim) => combine(host, containerd, shim, rootfs)),
+  const shims = [theirs, programPath('containerd-shim-boxship-v2')];
+  return [debian(host, env), ours(host)].flatMap((containerd) =>
+    shims.map((shim) => combine(host, containerd, { shim, isGo: shim === theirs, rootfs, env })),
   );
 }
 
-function combine(host: SandboxHost, containerd: ContainerdUnderTest, shim: string, rootfs: string): Combination {
-  const ctr: Combination['ctr'] = (args, options) =>
-    host.run('ctr', ['--address', containerd.socket, '--namespace', 'table', ...args], options);
+interface With {
+  readonly shim: string;
+  readonly isGo: boolean;
+  readonly rootfs: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+function combine(host: SandboxHost, containerd: ContainerdUnderTest, { shim, isGo, rootfs, env }: With): Combination {
+  const ctr: Combination['ctr'] = (args, options = {}) =>
+    host.run('ctr', ['--address', containerd.socket, '--namespace', 'table', ...args], {
+      ...options,
+      env: { ...env, ...options.env },
+    });
   return {
-    title: `${containerd.name} with ${shim === goShim ? "containerd's shim" : 'our shim'}`,
+    title: `${containerd.name} with ${isGo ? "containerd's shim" : 'our shim'}`,
     containerd,
     shim,
+    env,
     ctr,
     run: (id, args, flags = []) =>
       ctr(['run', '--runtime', shim, '--env', 'PATH=/bin', ...flags, '--rootfs', rootfs, id, ...args]),
@@ -55,9 +67,9 @@ function combine(host: SandboxHost, containerd: ContainerdUnderTest, shim: strin
   };
 }
 
-function debian(host: SandboxHost): ContainerdUnderTest {
+function debian(host: SandboxHost, env: Readonly<Record<string, string>>): ContainerdUnderTest {
   const { config, socket } = containerdConfig(host);
-  return underTest(host, "Debian's containerd", socket, 'containerd', ['-c', config]);
+  return underTest(host, "Debian's containerd", socket, 'containerd', ['-c', config], env);
 }
 
 function ours(host: SandboxHost): ContainerdUnderTest {
@@ -76,13 +88,17 @@ function underTest(
   socket: string,
   program: string,
   args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
 ): ContainerdUnderTest {
   let child: ChildProcess | undefined;
   return {
     name,
     socket,
     async start() {
-      child = host.start(name.replaceAll(/\W+/g, '-'), program, args, { BOXSHIP_SHIM_SOCKET_DIR: host.path('s') });
+      child = host.start(name.replaceAll(/\W+/g, '-'), program, args, {
+        ...env,
+        BOXSHIP_SHIM_SOCKET_DIR: host.path('s'),
+      });
       await host.listening(socket);
     },
     async kill() {

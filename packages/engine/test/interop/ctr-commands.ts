@@ -316,7 +316,7 @@ export const commands: Readonly<Record<string, readonly string[]>> = {
   ],
   events: [
     'sh:timeout 20 $CTR events > {dir}/events & sleep 0.7; $CTR images tag {box} ev:1; $CTR run --rm ev:1 ev1 true; $CTR run -d ev:1 ev2 sleep 1000; $CTR tasks exec --exec-id x ev2 true; $CTR tasks pause ev2; $CTR tasks resume ev2; $CTR tasks rm -f ev2; $CTR containers rm ev2; $CTR images rm ev:1; sleep 0.5; kill $!; grep -o " /[a-z-]*/[a-z-]*" {dir}/events',
-    'sh:cut -d" " -f6- {dir}/events | sed -E "s/\\"(pid|exited_at|bundle|parent)\\":(\\"[^\\"]*\\"|[0-9]+)/\\1/g; s/extract-[0-9]+-[^ ]+/extract/g; s/\\{\\"type\\":[^}]*\\}/mount/g; s/[0-9a-f]{64}/D/g; s/[^\\"]*fifo[^\\"]*/fifo/g"',
+    'sh:cut -d" " -f6- {dir}/events | sed -E "s/\\"(pid|exited_at|bundle|parent)\\":(\\"[^\\"]*\\"|[0-9]+|\\{[^}]*\\})/\\1/g; s/extract-[0-9]+-[^ ]+/extract/g; s/\\{\\"type\\":[^}]*\\}/mount/g; s/[0-9a-f]{64}/D/g; s/[^\\"]*fifo[^\\"]*/fifo/g"',
     'sh:timeout 5 $CTR events \'topic=="/images/create"\' > {dir}/some & sleep 0.5; $CTR images tag {box} ev:2; $CTR images rm ev:2; sleep 0.3; kill $!; grep -o " /[a-z-]*/[a-z-]*" {dir}/some',
     'sh:timeout 3 $CTR events "topic=x" 2>&1 | sed "s/^.*level/level/"',
   ],

@@ -1,32 +1,18 @@
 /**
- * One table for two containerds and two shims: what ctr sees must be the same in all four combinations. The reference is
- * Debian's containerd with its own shim.
+ * One table for two containerds and two shims, in two generations: what ctr sees must be the same in all four combinations.
+ * The reference is Debian's containerd with its own shim.
  */
 import { poll } from '@boxship/base';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { inFull } from '../../../tooling/full.ts';
 import { processesWith } from '../harness/engine-under-test.ts';
+import { generations } from '../harness/generations.ts';
 import { SandboxHost } from '../harness/sandbox-host.ts';
 import { type Combination, combinations } from '../harness/shim-tables.ts';
 
 let host: SandboxHost;
 let all: Combination[] = [];
 const parallelRuns = inFull(50, 10);
-
-beforeAll(async () => {
-  host = new SandboxHost();
-  all = combinations(host);
-  for (const containerd of new Set(all.map((each) => each.containerd))) await containerd.start();
-});
-afterAll(async () => {
-  for (const { ctr } of all) {
-    for (const id of (await ctr(['containers', 'ls', '-q'])).stdout.split('\n').filter(Boolean)) {
-      await ctr(['tasks', 'rm', '-f', id]);
-      await ctr(['containers', 'rm', id]);
-    }
-  }
-  await host[Symbol.asyncDispose]();
-});
 
 const until = async (what: () => Promise<boolean>, timeoutMs = 15_000) =>
   expect(await poll({ everyMs: 30, timeoutMs }, async () => (await what()) || undefined), what.toString()).toBe(true);
@@ -45,6 +31,8 @@ const remove = async ({ ctr }: Combination, id: string) => [
   await ctr(['containers', 'rm', id]),
 ];
 
+const killOfContainerd = 'kill -9 of containerd and its return: the living are found, the exit of the dead is told';
+
 /** What is asked of each combination; the answers are compared. */
 const rows: readonly (readonly [string, (each: Combination) => Promise<unknown>])[] = [
   [
@@ -52,7 +40,7 @@ const rows: readonly (readonly [string, (each: Combination) => Promise<unknown>]
     async ({ run }) => [
       await run('fg0', ['sh', '-c', 'echo out; echo err >&2'], ['--rm']),
       await run('fg7', ['sh', '-c', 'exit 7'], ['--rm']),
-      await run('fgt', ['sh', '-c', 'sleep 9 & kill -9 $!; wait $!'], ['--rm']),
+      await run('fgt', ['sh', '-c', 'exec 2>/dev/null; sleep 9 & kill -9 $!; wait $!'], ['--rm']),
     ],
   ],
   [
@@ -65,9 +53,9 @@ const rows: readonly (readonly [string, (each: Combination) => Promise<unknown>]
   ],
   [
     'a terminal',
-    async ({ containerd, shim }) => {
+    async ({ containerd, shim, env }) => {
       const command = `ctr -a ${containerd.socket} -n table run --rm -t --runtime ${shim} --env PATH=/bin --rootfs ${host.path('rootfs')} tty sh -c 'tty; sleep 0.3; exit 4'`;
-      const { code, stdout } = await host.run('script', ['-qec', command, '/dev/null']);
+      const { code, stdout } = await host.run('script', ['-qec', command, '/dev/null'], { env });
       // `script` may echo the end of its own input in front
       return { code, stdout: stdout.replace('^@', '') };
     },
@@ -126,7 +114,7 @@ const rows: readonly (readonly [string, (each: Combination) => Promise<unknown>]
     'events of a life and of an exec, in order',
     async (each) => {
       const name = `events-${all.indexOf(each)}`;
-      const watcher = host.start(name, 'ctr', ['--address', each.containerd.socket, 'events']);
+      const watcher = host.start(name, 'ctr', ['--address', each.containerd.socket, 'events'], each.env);
       // the subscription has no sign of its own: events of containers are asked for until one arrives
       await until(async () => {
         await each.run('probe', ['true'], ['--rm']);
@@ -161,7 +149,7 @@ const rows: readonly (readonly [string, (each: Combination) => Promise<unknown>]
       ),
   ],
   [
-    'kill -9 of containerd and its return: the living are found, the exit of the dead is told',
+    killOfContainerd,
     async (each) => {
       await each.run('live', ['sleep', '1000'], ['-d']);
       await each.run('dead', ['sleep', '1000'], ['-d']);
@@ -183,8 +171,28 @@ const rows: readonly (readonly [string, (each: Combination) => Promise<unknown>]
 /** ctr's own log lines carry the time. */
 const withoutTimes = (seen: unknown): unknown => JSON.parse(JSON.stringify(seen).replace(/time=\\"[^"]*"/g, ''));
 
-describe('two containerds and two shims', () => {
-  it.each(rows)(
+describe.each(generations)('containerd $containerd and ours, with their shims', (generation) => {
+  const { missing } = generation;
+  beforeAll(async () => {
+    if (missing !== undefined) return;
+    host = new SandboxHost();
+    all = combinations(host, generation);
+    for (const containerd of new Set(all.map((each) => each.containerd))) await containerd.start();
+  });
+  afterAll(async () => {
+    if (missing !== undefined) return;
+    for (const { ctr } of all) {
+      for (const id of (await ctr(['containers', 'ls', '-q'])).stdout.split('\n').filter(Boolean)) {
+        await ctr(['tasks', 'rm', '-f', id]);
+        await ctr(['containers', 'rm', id]);
+      }
+    }
+    await host[Symbol.asyncDispose]();
+  });
+  beforeEach((context) => context.skip(missing !== undefined, missing));
+
+  // 1.7 itself gives up the task of an init that ended while it was away: there is nothing to compare with
+  it.each(rows.filter(([name]) => generation.debian === 12 || name !== killOfContainerd))(
     '%s',
     async (_name, ask) => {
       const [reference, ...others] = all;
