@@ -2,14 +2,23 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { poll } from '@boxship/base';
-import { describe, expect, it } from 'vitest';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { newerCliPlugins } from '../../src/host/newer-peers.ts';
 import { takeCensus } from '../harness/census.ts';
 import { engineForFile } from '../harness/engine-for-file.ts';
+import { dockerProgram } from '../harness/engine-under-test.ts';
+import { generations } from '../harness/generations.ts';
 import type { RunResult } from '../harness/sandbox-host.ts';
 
 const { host, engine } = await engineForFile();
 
-const env = () => ({ DOCKER_HOST: `unix://${engine.socket}`, HOME: host.directory });
+const env = () => ({
+  DOCKER_HOST: `unix://${engine.socket}`,
+  HOME: host.directory,
+  DOCKER_CONFIG: host.path('client'),
+});
+mkdirSync(host.path('client'), { recursive: true });
+writeFileSync(host.path('client/config.json'), JSON.stringify({ cliPluginsExtraDirs: [newerCliPlugins] }));
 
 it('docker-py runs, streams, copies, connects, commits', async () => {
   const before = takeCensus(host, engine);
@@ -20,7 +29,14 @@ it('docker-py runs, streams, copies, connects, commits', async () => {
   expect(takeCensus(host, engine)).toEqual(before);
 }, 60_000);
 
-describe('docker-compose', () => {
+const composes = [
+  { version: '1.29', missing: undefined, program: 'docker-compose', first: [] },
+  { version: '2.26', missing: generations[1]?.missing, program: dockerProgram, first: ['compose'] },
+];
+
+describe.each(composes)('compose $version', ({ program, first, missing }) => {
+  beforeEach((context) => context.skip(missing !== undefined, missing));
+
   const project = `
 version: "3.8"
 services:
@@ -41,13 +57,13 @@ networks: {back: {internal: true}}
 volumes: {data: {}}
 `;
   const compose = (...args: string[]): Promise<RunResult> =>
-    host.run('docker-compose', ['-p', 'shop', '-f', host.path('shop/docker-compose.yml'), ...args], {
+    host.run(program, [...first, '-p', 'shop', '-f', host.path('shop/docker-compose.yml'), ...args], {
       env: env(),
       timeoutMs: 60_000,
     });
   const must = async (...args: string[]): Promise<string> => {
     const { code, stdout, stderr } = await compose(...args);
-    if (code !== 0) throw new Error(`docker-compose ${args.join(' ')}: ${stderr}`);
+    if (code !== 0) throw new Error(`compose ${args.join(' ')}: ${stderr}`);
     return stdout;
   };
 
