@@ -1,7 +1,7 @@
 /**
- * What a container's network costs: a sandbox without, with one and with a hundred published ports, one with a resolver, and a
- * network; made and removed, through boxship-networkd and in process. Prints medians; run by `pnpm bench` as root. The host of the measurement is a
- * namespace of its own.
+ * What a container's network costs: a sandbox without, with one and with a hundred published ports, one with a resolver, ports
+ * of a sandbox that lives, and a network; made and removed, through boxship-networkd and in process. Prints medians; run by
+ * `pnpm bench` as root. The host of the measurement is a namespace of its own.
  */
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -60,12 +60,33 @@ async function measureSandboxes(
   report('  removed', remove);
 }
 
+/** One and a hundred ports, published and taken back while their sandbox lives. */
+async function measurePorts(controller: NetworkController): Promise<void> {
+  const id = randomId();
+  const names = { containerName: 'live', hostname: 'live', domainname: '' };
+  await controller.createSandbox({ id, ...names, endpoints: [{ network: 'bridge' }] });
+  for (const count of [1, 100]) {
+    const ports = Array.from({ length: count }, (_, index) => ({
+      ...({ protocol: 'tcp', containerPort: 1000 + index, hostIp: '', hostPort: 21_000 + index } as const),
+    }));
+    const both: number[] = [];
+    for (let round = -5; round < rounds; round++)
+      await timed(round < 0 ? [] : both, async () => {
+        await controller.publish(id, ports);
+        await controller.unpublish(id, ports);
+      });
+    report(`${count} ports published and taken back`, both);
+  }
+  await controller.removeSandbox(id);
+}
+
 async function measure(name: string, controller: NetworkController, directory: string): Promise<void> {
   await controller.createNetwork({ name: 'names', driver: 'bridge' });
   process.stdout.write(`${name}\n`);
   for (const ports of [0, 1, 100])
     await measureSandboxes(`sandbox with ${ports} ports`, controller, directory, { network: 'bridge', ports });
   await measureSandboxes('sandbox with a resolver', controller, directory, { network: 'names', ports: 0 });
+  await measurePorts(controller);
   const [makeNetwork, dropNetwork]: [number[], number[]] = [[], []];
   for (let round = 0; round < rounds / 3; round++) {
     await timed(makeNetwork, () => controller.createNetwork({ name: `n${round}`, driver: 'bridge' }));

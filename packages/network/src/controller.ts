@@ -173,6 +173,17 @@ export interface NetworkController {
   connect(sandboxId: string, endpoint: EndpointSpec): Promise<Endpoint>;
   /** @throws notFound, permissionDenied when it is not joined (not with `force`) */
   disconnect(sandboxId: string, network: string, options?: { readonly force?: boolean }): Promise<void>;
+  /**
+   * Publishes further ports of a sandbox that lives; all or none. Gives them with their numbers; none while the sandbox has no
+   * network that can carry them: then they are published when it joins one.
+   * @throws notFound, unknown with Docker's text when a port is taken
+   */
+  publish(sandboxId: string, ports: readonly PortRequest[]): Promise<readonly PublishedPort[]>;
+  /**
+   * Takes published ports back; open connections through them end where the controller carries them. An empty address means every
+   * one, the number 0 any. Those that are not published are no error. @throws notFound
+   */
+  unpublish(sandboxId: string, ports: readonly PortRequest[]): Promise<void>;
   /** The container is called otherwise from now on, and so are its endpoints. @throws notFound */
   rename(sandboxId: string, containerName: string): Promise<void>;
   statistics(sandboxId: string): Promise<readonly InterfaceStatistics[]>;

@@ -41,6 +41,7 @@ import { watchKernel } from './repair/watch.ts';
 import { connect, disconnect } from './sandboxes/connect.ts';
 import { createSandbox, toSandbox } from './sandboxes/create.ts';
 import { firewallPorts } from './sandboxes/ports.ts';
+import { publishPorts, unpublishPorts } from './sandboxes/publish.ts';
 import { removeSandbox } from './sandboxes/remove.ts';
 import { renameSandbox } from './sandboxes/rename.ts';
 import { statistics } from './sandboxes/statistics.ts';
@@ -172,6 +173,8 @@ function verbs(context: Context, resources: AsyncDisposableStack): LocalControll
       [...state.sandboxes.values()].filter((r) => r.state === 'ready' && r.isForeign !== true).map(toSandbox),
     connect: (sandboxId, endpoint) => connect(context, sandboxId, endpoint),
     disconnect: (sandboxId, network, options) => disconnect(context, sandboxId, network, options?.force ?? false),
+    publish: (sandboxId, ports) => publishPorts(context, sandboxId, ports),
+    unpublish: (sandboxId, ports) => unpublishPorts(context, sandboxId, ports),
     rename: (sandboxId, containerName) => renameSandbox(context, sandboxId, containerName),
     statistics: async (sandboxId) => statistics(context, sandboxId),
     removeSandbox: (id) => removeSandbox(context, id),

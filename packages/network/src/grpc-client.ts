@@ -8,6 +8,8 @@ import {
   endpointSpecToWire,
   networkFromWire,
   networkSpecToWire,
+  portRequestToWire,
+  publishedPortFromWire,
   sandboxFromWire,
   sandboxSpecToWire,
 } from './grpc-messages.ts';
@@ -85,6 +87,13 @@ export function connectController(address: string, options: ConnectOptions = {})
     async disconnect(sandboxId, network, disconnectOptions) {
       const request = { sandboxId, network, force: disconnectOptions?.force ?? false };
       await single(sandboxes.disconnect.bind(sandboxes), request);
+    },
+    async publish(sandboxId, ports) {
+      const request = { sandboxId, ports: ports.map(portRequestToWire) };
+      return (await single(sandboxes.publish.bind(sandboxes), request)).ports.map(publishedPortFromWire);
+    },
+    async unpublish(sandboxId, ports) {
+      await repeatable(sandboxes.unpublish.bind(sandboxes), { sandboxId, ports: ports.map(portRequestToWire) });
     },
     async rename(sandboxId, containerName) {
       await repeatable(sandboxes.rename.bind(sandboxes), { sandboxId, containerName });

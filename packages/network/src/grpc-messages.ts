@@ -137,7 +137,7 @@ export function sandboxSpecToWire(spec: SandboxSpec): wire.SandboxSpec {
           },
     extraHosts: [...(spec.extraHosts ?? [])],
     endpoints: spec.endpoints.map(endpointSpecToWire),
-    ports: (spec.ports ?? []).map((port) => ({ ...port, hostPortEnd: port.hostPortEnd ?? 0 })),
+    ports: (spec.ports ?? []).map(portRequestToWire),
     useHostNamespace: spec.useHostNamespace ?? false,
     joinNamespace: spec.joinNamespace ?? '',
   };
@@ -159,12 +159,17 @@ export function sandboxSpecFromWire(spec: wire.SandboxSpec): SandboxSpec {
   };
 }
 
-function portRequestFromWire(port: wire.PortRequest): PortRequest {
+export const portRequestToWire = (port: PortRequest): wire.PortRequest => ({
+  ...port,
+  hostPortEnd: port.hostPortEnd ?? 0,
+});
+
+export function portRequestFromWire(port: wire.PortRequest): PortRequest {
   const { hostPortEnd, protocol, ...rest } = port;
   return { ...rest, protocol: protocolFromWire(protocol), ...(hostPortEnd === 0 ? {} : { hostPortEnd }) };
 }
 
-const publishedPortFromWire = (port: wire.PublishedPort): PublishedPort => ({
+export const publishedPortFromWire = (port: wire.PublishedPort): PublishedPort => ({
   ...port,
   protocol: protocolFromWire(port.protocol),
 });

@@ -10,6 +10,7 @@ import {
   endpointToWire,
   networkSpecFromWire,
   networkToWire,
+  portRequestFromWire,
   sandboxSpecFromWire,
   sandboxToWire,
 } from './grpc-messages.ts';
@@ -76,6 +77,14 @@ export async function serveController(options: ServeOptions): Promise<AsyncDispo
     }),
     disconnect: answer('Sandboxes.Disconnect', async (request: wire.DisconnectRequest) => {
       await controller.disconnect(request.sandboxId, request.network, { force: request.force });
+      return empty;
+    }),
+    publish: answer('Sandboxes.Publish', async ({ sandboxId, ports }: wire.PortsRequest) => {
+      const published = await controller.publish(sandboxId, ports.map(portRequestFromWire));
+      return { ports: published.map((port) => ({ ...port })) };
+    }),
+    unpublish: answer('Sandboxes.Unpublish', async ({ sandboxId, ports }: wire.PortsRequest) => {
+      await controller.unpublish(sandboxId, ports.map(portRequestFromWire));
       return empty;
     }),
     rename: answer('Sandboxes.Rename', async (request: wire.RenameRequest) => {

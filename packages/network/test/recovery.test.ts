@@ -124,6 +124,31 @@ describe('killed at every step', () => {
     },
   );
 
+  test.each(['publish.row', 'unpublish.rules'])('ports of a sandbox that lives, at %s', async (point) => {
+    networkd.start();
+    const web = await sandbox(networkd, 'web', 8080);
+    host.serve(web.namespacePath, 80);
+    await networkd.kill();
+    networkd.start(`${point}=kill`);
+    const port = { protocol: 'tcp', containerPort: 80, hostIp: '127.0.0.1', hostPort: 8082 } as const;
+    // the second of the two calls dies with the first, or meets the successor
+    const published = networkd.controller.publish(web.id, [port]).catch((error: unknown) => error);
+    const removed =
+      point === 'publish.row' ? undefined : published.then(() => networkd.controller.unpublish(web.id, [port]));
+    expect(await networkd.ended()).toBe('SIGKILL');
+    networkd.start();
+    await removed;
+    const { ports } = await networkd.controller.sandbox(web.id);
+    const isThere = ports.some(({ hostPort }) => hostPort === 8082);
+    expect(isThere).toBe(point === 'publish.row');
+    expect(await host.ask(host.namespace, '127.0.0.1', 8080)).toMatch(/^from /);
+    const answer = await host.ask(host.namespace, '127.0.0.1', 8082);
+    expect(answer !== undefined).toBe(isThere);
+    await networkd.controller.unpublish(web.id, [port]);
+    expect(await host.ask(host.namespace, '127.0.0.1', 8082)).toBeUndefined();
+    await sandbox(networkd, 'next', 8082);
+  });
+
   test.each(['ep.row', 'ep.veth', 'ep.parted'])('connect and disconnect at %s', async (point) => {
     networkd.start();
     const web = await sandbox(networkd, 'web', 8080);

@@ -70,7 +70,7 @@ export interface Firewall extends AsyncDisposable {
   readonly backend: 'nftables' | 'iptables' | 'none';
   /** Makes all rules equal to the state. */
   rebuild(): Promise<void>;
-  /** Replaces ports: published ones are an empty `before`, withdrawn ones an empty `after`. */
+  /** Replaces ports: published ones are an empty `before`, withdrawn ones an empty `after`. Those in both stay untouched. */
   move(before: readonly FirewallPort[], after: readonly FirewallPort[]): Promise<void>;
   /** From now on keeps the rules against other programs. */
   watch(): void;
@@ -84,3 +84,14 @@ export const familyOf = (address: string): 4 | 6 => (address.includes(':') ? 6 :
 
 /** Ports whose two sides are of one family: the others are carried by the listeners. */
 export const isTranslatable = (port: FirewallPort): boolean => familyOf(port.hostIp) === familyOf(port.containerIp);
+
+/** Says the same of ports that are the same. */
+export const portKey = (port: FirewallPort): string =>
+  `${port.protocol} ${port.hostIp} ${port.hostPort} ${port.containerIp} ${port.containerPort}`;
+
+/** The ports of one list that are not in the other. */
+export function portsWithout(ports: readonly FirewallPort[], others: readonly FirewallPort[]): FirewallPort[] {
+  if (others.length === 0) return [...ports];
+  const keys = new Set(others.map(portKey));
+  return ports.filter((port) => !keys.has(portKey(port)));
+}

@@ -24,7 +24,7 @@ export class PortPublisher implements Disposable {
   #lastEphemeral = 0;
 
   /**
-   * Books and holds every port requested; all or none.
+   * Books and holds every port requested, beside those that the owner has; all or none.
    * @param hostIp the address that stands for "every address" on this network, e.g. `0.0.0.0`
    * @throws unknown with Docker's texts when a port is taken
    */
@@ -34,15 +34,23 @@ export class PortPublisher implements Disposable {
     hostIp: string,
     wayOf: (family: 4 | 6) => PortWay = () => 'host',
   ): Promise<PublishedPort[]> {
-    for (const request of requests) {
-      const { protocol, containerPort } = request;
-      const addresses = addressesOf(request, hostIp);
-      for (const hostIp of addresses.filter((address) => wayOf(familyOf(address)) === 'own'))
-        this.#hold(owner, { port: { protocol, containerPort, hostIp, hostPort: 0 }, listener: undefined });
-      const ofHost = addresses.filter((address) => wayOf(familyOf(address)) === 'host');
-      if (ofHost.length > 0) await this.#allocateOne(owner, request, ofHost);
+    const before = this.#held.get(owner) ?? [];
+    const added = (): PublishedPort[] => (this.#held.get(owner) ?? []).slice(before.length).map(({ port }) => port);
+    this.#held.set(owner, [...before]);
+    try {
+      for (const request of requests) {
+        const { protocol, containerPort } = request;
+        const addresses = addressesOf(request, hostIp);
+        for (const hostIp of addresses.filter((address) => wayOf(familyOf(address)) === 'own'))
+          this.#hold(owner, { port: { protocol, containerPort, hostIp, hostPort: 0 }, listener: undefined });
+        const ofHost = addresses.filter((address) => wayOf(familyOf(address)) === 'host');
+        if (ofHost.length > 0) await this.#allocateOne(owner, request, ofHost);
+      }
+      return added();
+    } catch (error) {
+      this.release(owner, added());
+      throw error;
     }
-    return (this.#held.get(owner) ?? []).map(({ port }) => port);
   }
 
   /** Takes over ports found in the store at start. A port somebody else listens on meanwhile is still ours in the kernel. */
@@ -75,12 +83,20 @@ export class PortPublisher implements Disposable {
     }
   }
 
-  release(owner: string): void {
-    for (const { port, listener } of this.#held.get(owner) ?? []) {
+  /** Gives back some ports of an owner; without a list all. */
+  release(owner: string, ports?: readonly PublishedPort[]): void {
+    const kept: Held[] = [];
+    for (const held of this.#held.get(owner) ?? []) {
+      const { port, listener } = held;
+      if (ports?.some((other) => isSamePort(other, port)) === false) {
+        kept.push(held);
+        continue;
+      }
       listener?.[Symbol.dispose]();
       this.#ledger.release(port.protocol, port.hostIp, port.hostPort, owner);
     }
-    this.#held.delete(owner);
+    if (kept.length === 0) this.#held.delete(owner);
+    else this.#held.set(owner, kept);
   }
 
   [Symbol.dispose](): void {
@@ -163,6 +179,12 @@ async function listen(protocol: PortRequest['protocol'], address: string, port: 
     );
   }
 }
+
+export const isSamePort = (a: PublishedPort, b: PublishedPort): boolean =>
+  a.protocol === b.protocol &&
+  a.hostPort === b.hostPort &&
+  a.hostIp === b.hostIp &&
+  a.containerPort === b.containerPort;
 
 /** The host addresses of a request: none given means every address of both families. */
 function addressesOf(request: PortRequest, defaultHostIp: string): string[] {

@@ -1,6 +1,7 @@
 /** The published ports of a sandbox: booked when it has an endpoint that can carry them. */
 import { BoxshipError } from '@boxship/base';
 import type { Context } from '../context.ts';
+import type { PortRequest, PublishedPort } from '../controller.ts';
 import { optionKey } from '../drivers/bridge/options.ts';
 import { driverNamed } from '../drivers/lookup.ts';
 import { type FirewallPort, familyOf, type GatewayMode } from '../firewall/firewall.ts';
@@ -15,20 +16,27 @@ import { gatewaysOf, hasGateway, targetsOf } from './gateway.ts';
  */
 export async function holdPorts(context: Context, record: SandboxRecord): Promise<SandboxRecord> {
   const requests = record.spec.ports ?? [];
+  if (requests.length === 0 || record.ports.length > 0) return record;
+  const ports = await bookPorts(context, record, requests);
+  return ports === undefined ? record : { ...record, ports };
+}
+
+/** undefined: no endpoint of the sandbox can carry ports. @throws unknown with Docker's text when one is taken: then none is held */
+export async function bookPorts(
+  context: Context,
+  record: SandboxRecord,
+  requests: readonly PortRequest[],
+): Promise<PublishedPort[] | undefined> {
   const { ipv4, ipv6 } = gatewaysOf(record);
   const gateway = ipv4 ?? ipv6;
-  if (requests.length === 0 || record.ports.length > 0 || gateway === undefined) return record;
+  if (gateway === undefined) return undefined;
   const wayOf = waysOf(context, record);
-  if (wayOf(4) === 'none' && wayOf(6) === 'none') return record;
+  if (wayOf(4) === 'none' && wayOf(6) === 'none') return undefined;
   const network = context.state.networks.get(gateway.networkId)?.network;
   const hostIp = network?.spec.options[optionKey.hostBinding] ?? '0.0.0.0';
   try {
-    return {
-      ...record,
-      ports: await context.ports.allocate(record.spec.id, requests, hostIp, wayOf),
-    };
+    return await context.ports.allocate(record.spec.id, requests, hostIp, wayOf);
   } catch (error) {
-    context.ports.release(record.spec.id);
     const cause = BoxshipError.from(error);
     throw new BoxshipError(
       'unknown',

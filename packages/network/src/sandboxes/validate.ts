@@ -3,7 +3,7 @@ import { isIP } from 'node:net';
 import { BoxshipError } from '@boxship/base';
 import { macToBytes } from '@boxship/linux';
 import type { Context } from '../context.ts';
-import type { EndpointSpec, Network, SandboxSpec } from '../controller.ts';
+import type { EndpointSpec, Network, PortRequest, SandboxSpec } from '../controller.ts';
 import { hostsName, parseExtraHost } from '../files/extra-host.ts';
 import { interfaceSysctls, wantedInterfaceName } from './endpoint-options.ts';
 
@@ -22,7 +22,16 @@ export function validateSandbox(context: Context, spec: SandboxSpec): { endpoint
       throw new BoxshipError('invalidArgument', `invalid IP address: ${server}`);
   for (const word of [...(spec.dns?.search ?? []), ...(spec.dns?.options ?? [])])
     if (/[\s#;]/.test(word) || word === '') throw new BoxshipError('invalidArgument', `invalid DNS setting "${word}"`);
-  for (const port of spec.ports ?? []) {
+  validatePorts(spec.ports ?? []);
+  const joined = spec.endpoints.map((endpoint) => ({ endpoint, network: context.state.network(endpoint.network) }));
+  for (const { endpoint, network } of joined) validateEndpoint(endpoint, network);
+  validateCombination(joined.map(({ network }) => network));
+  return joined;
+}
+
+/** @throws invalidArgument */
+export function validatePorts(ports: readonly PortRequest[]): void {
+  for (const port of ports) {
     const isPort = (number: number): boolean => Number.isInteger(number) && number >= 0 && number <= 65_535;
     if (
       !isPort(port.containerPort) ||
@@ -37,10 +46,6 @@ export function validateSandbox(context: Context, spec: SandboxSpec): { endpoint
     if (port.hostIp !== '' && isIP(port.hostIp) === 0)
       throw new BoxshipError('invalidArgument', `invalid IP address: ${port.hostIp}`);
   }
-  const joined = spec.endpoints.map((endpoint) => ({ endpoint, network: context.state.network(endpoint.network) }));
-  for (const { endpoint, network } of joined) validateEndpoint(endpoint, network);
-  validateCombination(joined.map(({ network }) => network));
-  return joined;
 }
 
 /** @throws invalidArgument with Docker's texts */

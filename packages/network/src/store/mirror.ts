@@ -27,6 +27,8 @@ export class Mirror {
 
   saveSandbox(record: SandboxRecord): void {
     const path = join(this.#sandboxes, record.spec.id);
+    // ext4 writes the data out, and waits, when a file is renamed over another one
+    remove(path);
     writeFileAtomicSync(path, JSON.stringify(record), { mode: 0o600, isDurable: false });
   }
 

@@ -32,6 +32,45 @@ export function portTests(suite: Suite): void {
     await suite.sandbox('again', { ports });
   });
 
+  test('ports are published and taken back while a sandbox lives; the others notice nothing', async () => {
+    const port = (hostPort: number, hostIp = '', containerPort = 80) =>
+      ({ protocol: 'tcp', containerPort, hostIp, hostPort }) as const;
+    const web = await suite.sandbox('web', { ports: [port(8080)] });
+    suite.host.serve(web.namespacePath, 80);
+    const ask = (hostPort: number) => suite.host.ask(suite.host.neighbour, hostAddress, hostPort);
+    expect(await suite.controller.publish(web.id, [port(8090, '0.0.0.0'), port(8091)])).toEqual([
+      port(8090, '0.0.0.0'),
+      port(8091, '0.0.0.0'),
+      port(8091, '::'),
+    ]);
+    for (const number of [8080, 8090, 8091]) expect(await ask(number)).toBe(`from ${neighbourAddress}`);
+    expect((await suite.controller.sandbox(web.id)).ports).toHaveLength(5);
+    // one of two is taken: none is published
+    expect((await refusal(suite.controller.publish(web.id, [port(8092), port(8080)]))).message).toContain(
+      'Bind for 0.0.0.0:8080 failed: port is already allocated',
+    );
+    expect(await ask(8092)).toBeUndefined();
+    await suite.controller.unpublish(web.id, [port(8090), port(8091), port(9999)]);
+    for (const number of [8090, 8091]) expect(await ask(number)).toBeUndefined();
+    expect(await ask(8080)).toBe(`from ${neighbourAddress}`);
+    expect((await suite.controller.sandbox(web.id)).ports).toEqual([port(8080, '0.0.0.0'), port(8080, '::')]);
+    await suite.sandbox('other', { ports: [port(8090), port(8091), port(8092)] });
+    expect((await refusal(suite.controller.publish(web.id, [port(0, '', 70_000)]))).kind).toBe('invalidArgument');
+    expect((await refusal(suite.controller.publish('nobody', [port(1)]))).kind).toBe('notFound');
+    // without a network that carries ports they wait for one
+    const inner = await suite.controller.createNetwork({ name: 'inner', driver: suite.driver, isInternal: true });
+    const late = await suite.sandbox('late', { endpoints: [{ network: inner.id }] });
+    expect(await suite.controller.publish(late.id, [port(8093)])).toEqual([]);
+    suite.host.serve(late.namespacePath, 80);
+    await suite.controller.connect(late.id, { network: 'bridge' });
+    expect(await ask(8093)).toBe(`from ${neighbourAddress}`);
+    // what was published stays so wherever the gateway is
+    const outer = await suite.controller.createNetwork({ name: 'aaa', driver: suite.driver });
+    await suite.controller.publish(late.id, [port(8094)]);
+    await suite.controller.connect(late.id, { network: outer.id });
+    for (const number of [8093, 8094]) expect(await ask(number)).toBe(`from ${neighbourAddress}`);
+  });
+
   test('a port published on loopback stays there', async () => {
     const web = await suite.sandbox('web', {
       ports: [{ protocol: 'tcp', containerPort: 80, hostIp: '127.0.0.1', hostPort: 8081 }],

@@ -5,7 +5,14 @@
  */
 import { BoxshipError, type Logger } from '@boxship/base';
 import { NetlinkSocket, NftWatch, netlinkProtocol } from '@boxship/linux';
-import type { Firewall, FirewallNetwork, FirewallOptions, FirewallPort } from '../firewall.ts';
+import {
+  type Firewall,
+  type FirewallNetwork,
+  type FirewallOptions,
+  type FirewallPort,
+  portKey,
+  portsWithout,
+} from '../firewall.ts';
 import { forgetFlows } from '../flows.ts';
 import { headChains, iptablesRules, ownChains } from './ruleset.ts';
 import { iptablesVersion, planChange, type Rules, restoreTables, saveTables } from './tables.ts';
@@ -59,16 +66,16 @@ export class IptablesFirewall implements Firewall {
     this.#networks = networks;
     this.#uplinks = uplinks;
     this.#ports.clear();
-    for (const port of ports) this.#ports.set(keyOf(port), port);
+    for (const port of ports) this.#ports.set(portKey(port), port);
     await this.#sync();
   }
 
   async move(before: readonly FirewallPort[], after: readonly FirewallPort[]): Promise<void> {
     if (before.length === 0 && after.length === 0) return;
-    for (const port of before) this.#ports.delete(keyOf(port));
-    for (const port of after) this.#ports.set(keyOf(port), port);
+    for (const port of before) this.#ports.delete(portKey(port));
+    for (const port of after) this.#ports.set(portKey(port), port);
     await this.#sync();
-    forgetFlows(this.#conntrack, [...before, ...after]);
+    forgetFlows(this.#conntrack, [...portsWithout(before, after), ...portsWithout(after, before)]);
   }
 
   watch(): void {
@@ -144,6 +151,3 @@ export class IptablesFirewall implements Firewall {
     this.#conntrack[Symbol.dispose]();
   }
 }
-
-const keyOf = (port: FirewallPort): string =>
-  `${port.protocol} ${port.hostIp} ${port.hostPort} ${port.containerIp} ${port.containerPort}`;

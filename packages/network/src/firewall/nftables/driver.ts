@@ -3,8 +3,17 @@
  * ports do. In process, over netlink: a change takes less than a millisecond.
  */
 import type { Logger } from '@boxship/base';
-import { isErrno, listLinks, NetlinkSocket, NftBatch, NftSocket, NftWatch, netlinkProtocol } from '@boxship/linux';
-import type { Firewall, FirewallOptions, FirewallPort } from '../firewall.ts';
+import {
+  isErrno,
+  listLinks,
+  NetlinkSocket,
+  NftBatch,
+  NftSocket,
+  NftWatch,
+  netlinkProtocol,
+  type SetElement,
+} from '@boxship/linux';
+import { type Firewall, type FirewallOptions, type FirewallPort, portsWithout } from '../firewall.ts';
 import { forgetFlows } from '../flows.ts';
 import { admitBridges } from './coexistence.ts';
 import { InputPath } from './input-policy.ts';
@@ -53,8 +62,9 @@ export class NftablesFirewall implements Firewall {
 
   async move(before: readonly FirewallPort[], after: readonly FirewallPort[]): Promise<void> {
     const batch = new NftBatch('inet', this.#table);
-    for (const [set, elements] of portElements(before, this.#options)) batch.deleteElements(set, elements);
-    for (const [set, elements] of portElements(after, this.#options)) batch.addElements(set, elements);
+    const [old, now] = [portElements(before, this.#options), portElements(after, this.#options)];
+    for (const [set, elements] of without(old, now)) batch.deleteElements(set, elements);
+    for (const [set, elements] of without(now, old)) batch.addElements(set, elements);
     if (batch.isEmpty) return;
     try {
       this.#nft.commit(batch);
@@ -64,7 +74,7 @@ export class NftablesFirewall implements Firewall {
       this.#log.warn('firewall table was changed by another program: rebuilt', { error });
       this.#rebuild();
     }
-    forgetFlows(this.#conntrack, [...before, ...after]);
+    forgetFlows(this.#conntrack, [...portsWithout(before, after), ...portsWithout(after, before)]);
   }
 
   /** Rebuilds whenever another program touches our table; keeps up with foreign FORWARD chains. */
@@ -107,5 +117,17 @@ export class NftablesFirewall implements Firewall {
     this.#changes[Symbol.dispose]();
     this.#nft[Symbol.dispose]();
     this.#conntrack[Symbol.dispose]();
+  }
+}
+
+type Elements = ReadonlyMap<string, readonly SetElement[]>;
+
+/** The elements that the others do not have, by set. */
+function* without(elements: Elements, others: Elements): Generator<[set: string, elements: readonly SetElement[]]> {
+  const keyOf = ({ key, data }: SetElement): string => `${key.toString('hex')} ${data?.toString('hex') ?? ''}`;
+  for (const [set, list] of elements) {
+    const known = new Set(others.get(set)?.map(keyOf));
+    const left = known.size === 0 ? list : list.filter((element) => !known.has(keyOf(element)));
+    if (left.length > 0) yield [set, left];
   }
 }
