@@ -3,10 +3,10 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { poll, randomId } from '@boxship/base';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Sandbox } from '../src/index.ts';
+import type { PortRequest, Sandbox } from '../src/index.ts';
 import { TestNetworkd } from '../src/testsuite/networkd.ts';
 import { addressOf, refusal } from '../src/testsuite/suite.ts';
-import { neighbourAddress, TestHost } from '../src/testsuite/test-host.ts';
+import { hostAddress, neighbourAddress, TestHost } from '../src/testsuite/test-host.ts';
 
 /** A loaded machine may need more than one try. */
 const reaches = (from: string, address: string): Promise<true | undefined> =>
@@ -49,13 +49,14 @@ const create = (plugins: readonly object[]) =>
     driver: 'cni',
     options: { 'cni.conf': configuration(plugins), 'cni.path': debian },
   });
-const sandbox = (name: string, network = 'pods'): Promise<Sandbox> =>
+const sandbox = (name: string, network = 'pods', ports: readonly PortRequest[] = []): Promise<Sandbox> =>
   networkd.controller.createSandbox({
     id: randomId(),
     containerName: name,
     hostname: name,
     domainname: '',
     endpoints: [{ network }],
+    ports,
   });
 
 describe.skipIf(!existsSync(`${debian}/bridge`))("Debian's plugins", () => {
@@ -97,6 +98,40 @@ describe.skipIf(!existsSync(`${debian}/bridge`))("Debian's plugins", () => {
     expect(await reaches(a.namespacePath, '10.81.0.1')).toBe(true);
     await networkd.controller.disconnect(a.id, 'pods');
     expect(await host.run(a.namespacePath, 'ip', '-br', 'link')).not.toContain('eth1');
+  });
+
+  test('ports are published by us, on networks joined later and by the successor, too', async () => {
+    await create([bridge()]);
+    const port = (hostPort: number) => ({ protocol: 'tcp', containerPort: 80, hostIp: '', hostPort }) as const;
+    const a = await sandbox('a', 'pods', [port(8080)]);
+    expect(a.ports.map(({ hostIp, hostPort }) => `${hostIp} ${hostPort}`)).toEqual(['0.0.0.0 8080', ':: 8080']);
+    host.serve(a.namespacePath, 80);
+    const ask = async (hostPort: number): Promise<(string | undefined)[]> => [
+      await host.ask(host.namespace, '127.0.0.1', hostPort),
+      await host.ask(host.neighbour, hostAddress, hostPort),
+    ];
+    expect(await ask(8080)).toEqual(['from 10.81.0.1', 'from 10.81.0.1']);
+    await networkd.controller.publish(a.id, [port(8081)]);
+    expect(await ask(8081)).toEqual(['from 10.81.0.1', 'from 10.81.0.1']);
+    await networkd.kill();
+    networkd.start();
+    expect((await networkd.controller.sandbox(a.id)).ports).toHaveLength(4);
+    expect(await ask(8080)).toEqual(['from 10.81.0.1', 'from 10.81.0.1']);
+    expect((await refusal(sandbox('late', 'pods', [port(8080)]))).message).toContain('port is already allocated');
+    const leases = await host.run(host.namespace, 'ls', join(host.directory, 'host-local', 'pods'));
+    expect(leases).not.toContain('10.81.0.3');
+
+    // from a bridge of ours to the plugin's and back: the ports go along
+    const b = await sandbox('b', 'bridge', [port(8082)]);
+    host.serve(b.namespacePath, 80);
+    const known = await host.ask(host.neighbour, hostAddress, 8082);
+    expect(known).toBe(`from ${neighbourAddress}`);
+    await networkd.controller.connect(b.id, { network: 'pods', gatewayPriority: 1 });
+    expect(await ask(8082)).toEqual(['from 10.81.0.1', 'from 10.81.0.1']);
+    await networkd.controller.disconnect(b.id, 'pods');
+    expect(await host.ask(host.neighbour, hostAddress, 8082)).toBe(known);
+    await networkd.controller.removeSandbox(a.id);
+    expect(await ask(8080)).toEqual([undefined, undefined]);
   });
 
   test('a plugin that fails is quoted, and what came before it is taken back', async () => {

@@ -27,6 +27,8 @@ export interface Driver {
   readonly assignsAddresses: boolean;
   /** Networks are those of the whole cluster: they are defined and their addresses are claimed there. */
   readonly isShared?: true;
+  /** Interfaces are the work of other programs, in whose links no rules of ours are: published ports are carried by listeners. */
+  readonly isForeign?: true;
   /** @throws invalidArgument for options the driver cannot honour */
   validate(spec: NetworkSpec): void;
   /** The options as inspection shows them, with everything chosen by the driver filled in. */

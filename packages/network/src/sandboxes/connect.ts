@@ -12,7 +12,7 @@ import { changeOwnFile, tellLinked, writeResolverFile } from './files.ts';
 import { areSame, gatewaysOf } from './gateway.ts';
 import { joinNetwork, keepJoined } from './join.ts';
 import { openNamespace } from './namespace.ts';
-import { directListeners, firewallPorts, holdPorts } from './ports.ts';
+import { directListeners, firewallPorts, holdLate, holdPorts } from './ports.ts';
 import { validateCombination, validateEndpoint } from './validate.ts';
 
 /** @throws notFound, permissionDenied, invalidArgument with Docker's texts */
@@ -55,7 +55,7 @@ export async function connect(context: Context, sandboxId: string, spec: Endpoin
     context.state.setSandbox(after);
     await failPoint('ep.row');
     try {
-      after = await joinSandbox(context, network, added, after);
+      after = await holdLate(context, await joinSandbox(context, network, added, after));
       await failPoint('ep.veth');
       await moveGateway(context, before, after);
       if (after.hasResolver === true && !context.dns.has(sandboxId)) {

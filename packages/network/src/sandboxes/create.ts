@@ -17,7 +17,7 @@ import { tellLinked, writeFiles } from './files.ts';
 import { gatewaysOf } from './gateway.ts';
 import { joinNetwork, keepJoined } from './join.ts';
 import { adoptNamespace, makeNamespace, type OpenSandbox, shareNamespace } from './namespace.ts';
-import { directListeners, firewallPorts, holdPorts } from './ports.ts';
+import { directListeners, firewallPorts, holdLate, holdPorts } from './ports.ts';
 import { takeBackSandbox } from './remove.ts';
 import { validateSandbox } from './validate.ts';
 
@@ -34,7 +34,7 @@ export async function createSandbox(context: Context, spec: SandboxSpec): Promis
       context.state.setSandbox(record);
       context.store.saveSandbox(record);
       await failPoint('start.op-row');
-      record = await build(context, record, joined);
+      record = await holdLate(context, await build(context, record, joined));
       context.namespaceNames.learn(record.spec.id, record.namespacePath);
       await failPoint('start.veth-made');
       // ready in memory before the rules, so that a rebuild by another request keeps its ports

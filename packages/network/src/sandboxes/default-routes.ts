@@ -1,6 +1,6 @@
 /** The default routes of a sandbox: through its gateway endpoints, one for each family. */
 import { BoxshipError } from '@boxship/base';
-import { findLink, setRoute } from '@boxship/linux';
+import { deleteRoute, findLink, isErrno, type RouteOptions, setRoute } from '@boxship/linux';
 import type { SandboxAccess } from '../drivers/driver.ts';
 import type { Gateways } from './gateway.ts';
 
@@ -11,9 +11,16 @@ export function setDefaultRoutes(sandbox: SandboxAccess, { ipv4, ipv6 }: Gateway
     if (link === undefined) throw new BoxshipError('aborted', `interface ${name} vanished from its sandbox`);
     return link.index;
   };
-  const routes = [
-    ...(ipv4 === undefined ? [] : [setRoute({ gateway: ipv4.ipv4Gateway, linkIndex: indexOf(ipv4.interfaceName) })]),
-    ...(ipv6 === undefined ? [] : [setRoute({ gateway: ipv6.ipv6Gateway, linkIndex: indexOf(ipv6.interfaceName) })]),
+  const routes: RouteOptions[] = [
+    ...(ipv4 === undefined ? [] : [{ gateway: ipv4.ipv4Gateway, linkIndex: indexOf(ipv4.interfaceName) }]),
+    ...(ipv6 === undefined ? [] : [{ gateway: ipv6.ipv6Gateway, linkIndex: indexOf(ipv6.interfaceName) }]),
   ];
-  if (routes.length > 0) sandbox.route.execute(...routes);
+  if (routes.length === 0) return;
+  const requests = routes.map(setRoute);
+  for (const { index, error } of sandbox.route.attempt(...requests)) {
+    const route = routes[index];
+    if (route === undefined || !isErrno(error, 'EEXIST')) throw error;
+    // a plugin of others has added a route beside ours, which would be replaced by one that is there already
+    sandbox.route.execute(deleteRoute(route), setRoute(route));
+  }
 }

@@ -1,7 +1,7 @@
 /** The published ports of a sandbox: booked when it has an endpoint that can carry them. */
 import { BoxshipError } from '@boxship/base';
 import type { Context } from '../context.ts';
-import type { PortRequest, PublishedPort } from '../controller.ts';
+import type { Endpoint, PortRequest, PublishedPort } from '../controller.ts';
 import { optionKey } from '../drivers/bridge/options.ts';
 import { driverNamed } from '../drivers/lookup.ts';
 import { type FirewallPort, familyOf, type GatewayMode } from '../firewall/firewall.ts';
@@ -19,6 +19,15 @@ export async function holdPorts(context: Context, record: SandboxRecord): Promis
   if (requests.length === 0 || record.ports.length > 0) return record;
   const ports = await bookPorts(context, record, requests);
   return ports === undefined ? record : { ...record, ports };
+}
+
+/** As {@link holdPorts}, once the interfaces are there: plugins of others tell addresses only then. Written down if it changes. */
+export async function holdLate(context: Context, record: SandboxRecord): Promise<SandboxRecord> {
+  const held = await holdPorts(context, record);
+  if (held === record) return record;
+  context.store.saveSandbox(held);
+  context.state.setSandbox(held);
+  return held;
 }
 
 /** undefined: no endpoint of the sandbox can carry ports. @throws unknown with Docker's text when one is taken: then none is held */
@@ -59,12 +68,19 @@ function waysOf(context: Context, record: Pick<SandboxRecord, 'endpoints'>): (fa
     4: ipv4 === undefined ? undefined : gatewayMode(context, ipv4.networkId, 4),
     6: ipv6 === undefined ? undefined : gatewayMode(context, ipv6.networkId, 6),
   };
-  const isHeld = modes[4]?.startsWith('nat') === true || modes[6]?.startsWith('nat') === true;
+  const isNat = modes[4]?.startsWith('nat') === true || modes[6]?.startsWith('nat') === true;
+  const isHeld = isNat || isCarried(context, ipv4) || isCarried(context, ipv6);
   return (family) => {
     if (modes[family] === 'routed') return 'own';
     // connections of a family that the sandbox has not are carried to the other by the listener
     return isHeld ? 'host' : 'none';
   };
+}
+
+/** By a listener alone: the host reaches the endpoint, but by links that others made and guard. */
+function isCarried(context: Context, gateway: Endpoint | undefined): boolean {
+  const network = gateway === undefined ? undefined : context.state.networks.get(gateway.networkId)?.network;
+  return network !== undefined && driverNamed(context, network.spec.driver).isForeign === true;
 }
 
 /** undefined where the driver of the network publishes no ports. */
@@ -77,11 +93,13 @@ function gatewayMode(context: Context, networkId: string, family: 4 | 6): Gatewa
 /** The ports of a sandbox as the firewall takes them: none while no endpoint can carry them. */
 export function firewallPorts(context: Context, record: Pick<SandboxRecord, 'ports' | 'endpoints'>): FirewallPort[] {
   if (record.ports.length === 0) return [];
-  const { ipv4, ipv6 } = targetsOf(gatewaysOf(record));
+  const gateways = gatewaysOf(record);
+  const { ipv4, ipv6 } = targetsOf(gateways);
+  const isTranslated = { 4: !isCarried(context, gateways.ipv4), 6: !isCarried(context, gateways.ipv6) };
   const wayOf = waysOf(context, record);
   return record.ports.flatMap((port) => {
     const family = familyOf(port.hostIp);
-    const containerIp = family === 6 ? ipv6 : ipv4;
+    const containerIp = !isTranslated[family] ? '' : family === 6 ? ipv6 : ipv4;
     const way = wayOf(family);
     if (containerIp === '' || way === 'none') return [];
     return [{ ...port, hostPort: way === 'own' ? 0 : port.hostPort, containerIp }];

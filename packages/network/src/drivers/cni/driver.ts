@@ -1,7 +1,6 @@
 /**
  * The driver `cni`: networks are what a CNI configuration list says (`-o cni.conf=/etc/cni/net.d/10-x.conflist`), interfaces
- * and addresses what its plugins make of it. Any CNI plugin so becomes a network of this engine. Ports are the plugins'
- * affair too: the engine publishes none on such networks.
+ * and addresses what its plugins make of it. Any CNI plugin so becomes a network of this engine.
  */
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -21,6 +20,7 @@ export class CniDriver implements Driver {
   readonly hasInterfaces = true;
   readonly hasHostEnds = false;
   readonly assignsAddresses = true;
+  readonly isForeign = true as const;
   /** Results of ADD, which DEL must be given: one file per endpoint. */
   readonly #results: string;
 

@@ -31,6 +31,7 @@ export class RemoteDriver implements Driver {
   readonly hasInterfaces = true;
   readonly hasHostEnds = false;
   readonly assignsAddresses = false;
+  readonly isForeign = true as const;
   readonly #client: PluginClient;
   readonly #route: NetlinkSocket;
   readonly #networks: string;
