@@ -105,7 +105,8 @@ async function run(
   const operation = `${basename(binary)} ${action.at(-1)}`;
   return await withDeadline({ component: 'containerd', operation, id, timeoutMs }, async (signal) => {
     const child = spawn(binary, [...args, ...action], {
-      cwd: action[0] === 'start' ? invocation.directory : dirname(invocation.directory),
+      // `delete` too: containerd's own shim finds the container by the directory above
+      cwd: invocation.directory,
       // a process group of its own: signals meant for containerd must not reach shims
       detached: true,
       env: {

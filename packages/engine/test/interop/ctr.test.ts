@@ -1,6 +1,13 @@
 /** Debian's ctr 1.6 on our containerd. */
+import { existsSync } from 'node:fs';
+import { poll } from '@boxship/base';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type EngineUnderTest, importBusybox, startEngineUnderTest } from '../harness/engine-under-test.ts';
+import {
+  type EngineUnderTest,
+  importBusybox,
+  processesWith,
+  startEngineUnderTest,
+} from '../harness/engine-under-test.ts';
 import { startDockerd, startRegistry } from '../harness/peers.ts';
 import { type RunOptions, SandboxHost } from '../harness/sandbox-host.ts';
 
@@ -104,6 +111,18 @@ describe('ctr', () => {
       'echo go-shim; exit 5',
     ]);
     expect([result.code, result.stdout]).toEqual([5, 'go-shim\n']);
+  });
+
+  it('cleans up after the shim of containerd when it is killed', async () => {
+    await mustCtr(['run', '-d', '--runtime', '/usr/bin/containerd-shim-runc-v2', image, 'orphan', 'sleep', '1000']);
+    const init = Number(/^orphan +(\d+)/m.exec(await mustCtr(['tasks', 'ls']))?.[1]);
+    const mine = processesWith(engine.containerdSocket);
+    const shim = mine.find(({ commandLine }) => commandLine.includes('-id orphan'));
+    process.kill(shim?.pid ?? 0, 'SIGKILL');
+    const isGone = async () =>
+      ((await mustCtr(['tasks', 'ls', '-q'])) === '' && !existsSync(`/proc/${init}`)) || undefined;
+    expect(await poll({ everyMs: 50, timeoutMs: 10_000 }, isGone)).toBe(true);
+    await mustCtr(['containers', 'rm', 'orphan']);
   });
 
   it.each(['native', 'erofs', 'fuse-overlayfs'])('runs over snapshots of %s', async (snapshotter) => {
