@@ -15,10 +15,10 @@ function complaints(program: string, args: readonly string[]): Promise<string> {
   });
 }
 
-it('has types that fit, in sources and tests', { timeout: 120_000 }, async () => {
+it('has types that fit, in sources and tests', { timeout: 300_000 }, async () => {
   expect(await complaints('tsc', ['--noEmit', '-p', 'tsconfig.json'])).toBe('');
 });
 
-it('is formatted and free of lint', { timeout: 60_000 }, async () => {
+it('is formatted and free of lint', { timeout: 300_000 }, async () => {
   expect(await complaints('biome', ['check', '.'])).toBe('');
 });
