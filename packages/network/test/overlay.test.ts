@@ -296,4 +296,20 @@ describe('a host', () => {
       await engine(1).controller.removeNetwork('app');
     }
   }, 60_000);
+
+  test('whose engine is purged is out of the cluster; its networks stay those of the others', async () => {
+    await makeApp();
+    const [, b] = [await sandbox(2, 'gone'), await sandbox(1, 'b')];
+    await engine(2).kill();
+    engine(2).start(undefined, ['--purge']);
+    expect(await engine(2).ended(), engine(2).log).toBe(0);
+    expect(host(2).census([engine(2).runDirectory])).toEqual([]);
+    const held = [...(await cluster.entries()).keys()].filter((key) => key.startsWith('boxship/addresses/'));
+    expect(held.map((key) => key.split('/').at(-1))).toEqual([addressOf(b)]);
+    expect((await engine(1).controller.network('app')).spec.name).toBe('app');
+    engine(2).start();
+    await networkOn(2, 'app');
+    const c = await sandbox(2, 'c');
+    expect(await reaches(2, c, 'b')).toBe(`from ${addressOf(c)}`);
+  }, 60_000);
 });

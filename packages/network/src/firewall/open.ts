@@ -38,7 +38,10 @@ export async function openFirewall(options: OpenFirewallOptions): Promise<Firewa
   const { backend: wanted, hasIPv6, obeysInput } = settings;
   const backend = wanted === 'auto' ? await probe() : wanted;
   if (obeysInput && backend !== 'nftables')
-    throw new BoxshipError('failedPrecondition', `published ports obey INPUT with nftables only, not with ${backend}`);
+    throw new BoxshipError(
+      'failedPrecondition',
+      `published ports obey INPUT with nftables only, not with ${backend}: rules of iptables cannot stand behind every filter of the host`,
+    );
   const firewallOptions = { instanceId: options.instanceId, state: options.state, hasIPv6, obeysInput };
   const open = async (name: string): Promise<Firewall> => {
     if (name === 'nftables') return new NftablesFirewall(firewallOptions, log);
