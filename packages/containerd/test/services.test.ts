@@ -1,6 +1,9 @@
 /** What the services promise beyond the stores: namespaces, field masks, leases and collection, events, restart. */
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { content as contentWire, encodeJsonAny, typeUrls } from '@boxship/api';
 import { poll } from '@boxship/base';
+import { digestHex, parseDigest } from '@boxship/oci';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { LocalContainerd } from '../src/containerd.ts';
 import { openContainerd, type TestContainerd } from './harness.ts';
@@ -91,6 +94,34 @@ describe('namespaces', () => {
     await expect(other.content.info({ digest })).rejects.toThrow(kind('notFound'));
     await send('shared');
     expect((await other.content.info({ digest })).info).toMatchObject({ digest, size: 6n });
+  });
+
+  it('replace shared bytes that have changed on the disk, for all of them', async () => {
+    const labels = { 'containerd.io/gc.root': '1' };
+    const other = subject.containerd.client('two');
+    const read = async (from: LocalContainerd, digest: string) =>
+      Buffer.concat((await Array.fromAsync(from.content.read({ digest }))).map(({ data }) => data)).toString();
+    for (const damage of ['SHARED', 'sha']) {
+      const digest = await put(client, 'shared', { labels });
+      const file = join(
+        subject.directory,
+        'root/io.containerd.content.v1.content/blobs/sha256',
+        digestHex(parseDigest(digest)),
+      );
+      rmSync(file);
+      writeFileSync(file, damage);
+      const stream = other.content.write();
+      const answers = stream[Symbol.asyncIterator]();
+      await stream.send({ action: STAT, ref: 'r', total: 6n, expected: digest });
+      expect((await answers.next()).value).toMatchObject({ offset: 0n });
+      // until the right bytes are complete nothing is taken away from the namespace that has the blob listed
+      expect(await read(client, digest)).toBe(damage);
+      await stream.send({ action: COMMIT, data: Buffer.from('shared'), total: 6n, expected: digest });
+      await answers.next();
+      expect([await read(client, digest), await read(other, digest)]).toEqual(['shared', 'shared']);
+      await other.content.delete({ digest });
+      await client.content.delete({ digest });
+    }
   });
 
   it('are refused when missing or malformed', async () => {

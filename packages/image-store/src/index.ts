@@ -1,4 +1,4 @@
-export { readBlob, writeBlob } from './content/blobs.ts';
+export { isIntact, readBlob, writeBlob } from './content/blobs.ts';
 export { contentFields, ingestFields } from './content/fields.ts';
 export { FsContentStore, type FsContentStoreOptions } from './content/fs-store.ts';
 export { type BlobLabels, type LabelStore, MemoryLabelStore } from './content/label-store.ts';

@@ -1,7 +1,7 @@
 /**
  * The content store as one namespace sees it: the bytes are shared below, which blob is visible is a row here. A blob that
  * another namespace has already is not sent again: its writer opens complete and only the commit is left (containerd's
- * "shared" policy).
+ * "shared" policy). Before that its bytes are read: if they have changed they are written anew, for both.
  */
 import { fromTimestamp, nowTimestamp, toTimestamp, content as wire } from '@boxship/api';
 import { BoxshipError, type FilterPredicate } from '@boxship/base';
@@ -16,6 +16,7 @@ import {
   checkLabels,
   contentFields,
   type IngestStatus,
+  isIntact,
   type ReadOptions,
   updatedLabels,
   type WriterOptions,
@@ -141,7 +142,7 @@ class NamespacedContentStore implements ContentStore {
       throw new BoxshipError('alreadyExists', `content ${options.expected}`);
     }
     const shared = options.expected === undefined ? undefined : await this.#sharedBlob(options.expected, options.total);
-    const below = shared === undefined ? await this.#backend.writer(this.#below(options)) : undefined;
+    const below = isShared(shared) ? undefined : await this.#backend.writer(this.#below(options, shared === 'changed'));
     database.transaction(() => {
       database
         .prepare('INSERT OR REPLACE INTO ingests (namespace, ref, expected, started_ms) VALUES (?, ?, ?, ?)')
@@ -167,7 +168,7 @@ class NamespacedContentStore implements ContentStore {
       });
       this.#table.options.onMutation();
     };
-    return below === undefined && shared !== undefined
+    return isShared(shared)
       ? new SharedWriter(options, shared.blob, shared.held, commit)
       : new NamespacedWriter(this.#table, options, below as ContentWriter, commit);
   }
@@ -232,22 +233,22 @@ class NamespacedContentStore implements ContentStore {
     return `${this.#namespace}/${ref}`;
   }
 
-  #below(options: WriterOptions): WriterOptions {
+  #below(options: WriterOptions, isReplacement: boolean): WriterOptions {
     const { lease: _ours, labels: _stored, ...rest } = options;
-    return { ...rest, ref: this.#refBelow(options.ref) };
+    return { ...rest, ref: this.#refBelow(options.ref), isReplacement };
   }
 
   /**
    * The blob as another namespace has it, held until the writer is disposed of. What no namespace lists is garbage, and goes now
-   * instead of being trusted.
+   * instead of being trusted; what has changed on the disk is to be replaced.
    */
-  async #sharedBlob(digest: Digest, total: number | undefined) {
+  async #sharedBlob(digest: Digest, total: number | undefined): Promise<SharedBlob | 'changed' | undefined> {
     if (await this.#table.removeUnlisted(digest)) return undefined;
     using stack = new DisposableStack();
     const held = stack.use(await this.#table.hold(digest));
     try {
       const blob = await this.#backend.info(digest);
-      if ((total ?? 0) !== 0 && blob.size !== total) return undefined;
+      if (((total ?? 0) !== 0 && blob.size !== total) || !(await isIntact(this.#backend, { digest }))) return 'changed';
       stack.move();
       return { blob, held };
     } catch (error) {
@@ -264,6 +265,14 @@ class NamespacedContentStore implements ContentStore {
       .run(this.#namespace, ref);
   }
 }
+
+interface SharedBlob {
+  readonly blob: ContentInfo;
+  readonly held: Disposable;
+}
+
+const isShared = (found: SharedBlob | 'changed' | undefined): found is SharedBlob =>
+  found !== undefined && found !== 'changed';
 
 type CommitRow = (digest: Digest, size: number, labels: Readonly<Record<string, string>>) => void;
 

@@ -95,8 +95,9 @@ export class FsContentStore implements ContentStore, Disposable {
   async writer(options: WriterOptions): Promise<ContentWriter> {
     const ref = checkRef(options.ref);
     checkLabels(options.labels ?? {});
-    if (options.expected !== undefined && (await this.#info(options.expected)) !== undefined)
-      throw contentExists(options.expected);
+    const { expected, isReplacement = false } = options;
+    if (expected !== undefined && !isReplacement && (await this.#info(expected)) !== undefined)
+      throw contentExists(expected);
     const lock = this.#locks.acquire(ref);
     try {
       const ingest = await prepareIngest(this.#ingestPaths(ref), options);

@@ -137,7 +137,7 @@ export class FsContentWriter implements ContentWriter {
     const digest = this.#digester.digest();
     if (expected !== undefined && digest !== expected) throw wrongDigest(digest, expected);
     const blob = blobPath(digest);
-    if (existsSync(blob)) {
+    if (existsSync(blob) && this.#parts.options.isReplacement !== true) {
       await this.#end();
       await rm(paths.directory, { recursive: true, force: true });
       throw contentExists(digest);

@@ -66,7 +66,8 @@ export class MemoryContentStore implements ContentStore {
   async writer(options: WriterOptions): Promise<ContentWriter> {
     const ref = checkRef(options.ref);
     checkLabels(options.labels ?? {});
-    if (options.expected !== undefined && this.#blobs.has(options.expected)) throw contentExists(options.expected);
+    if (options.expected !== undefined && options.isReplacement !== true && this.#blobs.has(options.expected))
+      throw contentExists(options.expected);
     const lock = this.#locks.acquire(ref);
     const total = options.total ?? 0;
     let ingest = this.#ingests.get(ref);
@@ -155,7 +156,7 @@ export class MemoryContentStore implements ContentStore {
         if (expected !== undefined && expected !== digest) throw wrongDigest(digest, expected);
         this.#ingests.delete(ingest.ref);
         end();
-        if (this.#blobs.has(digest)) throw contentExists(digest);
+        if (this.#blobs.has(digest) && options.isReplacement !== true) throw contentExists(digest);
         const now = new Date();
         this.#blobs.set(digest, {
           bytes: Buffer.concat(ingest.chunks),

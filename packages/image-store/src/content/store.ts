@@ -81,6 +81,11 @@ export interface WriterOptions {
   readonly total?: number;
   /** When the blob is there already, opening fails with alreadyExists. */
   readonly expected?: Digest;
+  /**
+   * Write although a blob of this digest is there, which was found to have other bytes: the commit replaces it, at one moment, so that
+   * who has it listed never finds nothing. Local drivers only.
+   */
+  readonly isReplacement?: boolean;
   /** Labels of the future blob, as in {@link CommitOptions}. */
   readonly labels?: Readonly<Record<string, string>>;
   /** The lease that shall protect the ingest and the blob. A store without leases ignores it. */
