@@ -116,8 +116,10 @@ describe('namespaces', () => {
       expect((await answers.next()).value).toMatchObject({ offset: 0n });
       // until the right bytes are complete nothing is taken away from the namespace that has the blob listed
       expect(await read(client, digest)).toBe(damage);
-      await stream.send({ action: COMMIT, data: Buffer.from('shared'), total: 6n, expected: digest });
+      await stream.send({ action: COMMIT, data: Buffer.from('shared'), total: 6n, expected: digest, labels });
       await answers.next();
+      await client.leases.create({ id: 'tick', labels: {} });
+      await client.leases.delete({ id: 'tick', sync: true });
       expect([await read(client, digest), await read(other, digest)]).toEqual(['shared', 'shared']);
       await other.content.delete({ digest });
       await client.content.delete({ digest });
