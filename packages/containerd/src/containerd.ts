@@ -31,6 +31,7 @@ import { RecordTable } from './metadata/record-table.ts';
 import { imageStoreOver, leasesOver } from './metadata/stores.ts';
 import { type BundleRoots, readBundleFile, scanBundles } from './runtime/bundle.ts';
 import { recoverTasks } from './runtime/recovery.ts';
+import { runtimeInfoOf } from './runtime/runtime-info.ts';
 import { SandboxManager } from './runtime/sandbox-manager.ts';
 import { ShimManager } from './runtime/shim-manager.ts';
 import { TaskManager } from './runtime/task-manager.ts';
@@ -204,6 +205,8 @@ function makeHandlers(parts: Parts, exchange: EventExchange, options: Containerd
     images: imageHandlers,
     introspection: introspectionService({
       uuid,
+      describeRuntime: ({ runtimePath, options: runtimeOptions }) =>
+        runtimeInfoOf(parts.shims.resolve(runtimePath), runtimeOptions),
       platform: {
         os: 'linux',
         architecture: process.arch === 'x64' ? 'amd64' : process.arch,

@@ -5,9 +5,9 @@ import { Runc } from '@boxship/runc-wrapper';
 export const VERSION = '0.1.0';
 export const RUNTIME_NAME = 'io.containerd.boxship.v2';
 
-/** @param input an encoded RuntimeRequest, or nothing */
+/** @param input the runtime's options as an encoded Any, or nothing */
 export async function describeRuntime(input: Uint8Array): Promise<Uint8Array> {
-  const { options } = runtimeInfo.RuntimeRequest.decode(input);
+  const options = input.length === 0 ? undefined : Any.decode(input);
   const decoded = options === undefined ? undefined : decodeAny(options);
   const chosen = decoded?.kind === 'message' ? (decoded.value as Partial<runcOptions.Options>).binaryName : undefined;
   const runtime = new Runc({ binary: chosen || 'runc', logDirectory: '/tmp' });

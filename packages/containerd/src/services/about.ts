@@ -1,6 +1,15 @@
 /** What the server says about itself: Version, Introspection and Health. */
 import { statSync } from 'node:fs';
-import { health, type introspection, type Platform, type ServiceHandlers, type version } from '@boxship/api';
+import {
+  type Any,
+  decodeAny,
+  health,
+  type introspection,
+  type Platform,
+  type runtimeInfo,
+  type ServiceHandlers,
+  type version,
+} from '@boxship/api';
 import { BoxshipError, parseFilters } from '@boxship/base';
 
 /** A part of the server as `ctr plugins ls` shows it. */
@@ -28,6 +37,8 @@ export function introspectionService(options: {
   uuid: string;
   platform: Platform;
   plugins: readonly PluginRow[];
+  /** Asks the shim of a runtime, as clients of containerd 2 want to know it. */
+  describeRuntime: (request: runtimeInfo.RuntimeRequest) => Promise<Any>;
 }): ServiceHandlers<typeof introspection.IntrospectionService> {
   const rows: introspection.Plugin[] = options.plugins.map((row) => ({
     type: row.type,
@@ -61,10 +72,15 @@ export function introspectionService(options: {
         deprecations: [],
       };
     },
-    async pluginInfo({ type, id }) {
+    async pluginInfo({ type, id, options: request }) {
       const plugin = rows.find((row) => row.type === type && row.id === id);
       if (plugin === undefined) throw new BoxshipError('notFound', `plugin ${type}.${id}`);
-      return { plugin, extra: undefined };
+      if (request === undefined || request.typeUrl === '') return { plugin, extra: undefined };
+      const decoded = decodeAny(request);
+      const isRuntime = type === 'io.containerd.runtime.v2' && decoded.kind === 'message';
+      if (!isRuntime || decoded.name !== 'containerd.types.RuntimeRequest')
+        throw new BoxshipError('unimplemented', `plugin ${type}.${id} takes no request of type ${request.typeUrl}`);
+      return { plugin, extra: await options.describeRuntime(decoded.value as runtimeInfo.RuntimeRequest) };
     },
   };
 }

@@ -1,6 +1,8 @@
 /** Debian's ctr 1.6 on our containerd. */
 import { existsSync } from 'node:fs';
+import { encodeAny, runcOptions, runtimeInfo } from '@boxship/api';
 import { poll } from '@boxship/base';
+import { connect } from '@boxship/containerd-client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import {
   type EngineUnderTest,
@@ -111,6 +113,33 @@ describe('ctr', () => {
       'echo go-shim; exit 5',
     ]);
     expect([result.code, result.stdout]).toEqual([5, 'go-shim\n']);
+  });
+
+  it('tells what a runtime is, as clients of containerd 2 ask', async () => {
+    await using client = connect(engine.containerdSocket, { namespace: 'test' });
+    const ask = async (runtimePath: string, binaryName: string) => {
+      const options = encodeAny('containerd.runc.v1.Options', runcOptions.Options, {
+        ...runcOptions.Options.decode(new Uint8Array(0)),
+        binaryName,
+      });
+      const request = encodeAny('containerd.types.RuntimeRequest', runtimeInfo.RuntimeRequest, {
+        runtimePath,
+        options,
+      });
+      const plugin = { type: 'io.containerd.runtime.v2', id: 'task' };
+      const { extra } = await client.introspection.pluginInfo({ ...plugin, options: request });
+      return runtimeInfo.RuntimeInfo.decode(extra?.value ?? new Uint8Array(0));
+    };
+    for (const binary of ['runc', 'crun']) {
+      const { name, options, features, annotations } = await ask('io.containerd.runc.v2', binary);
+      expect(name).toBe('io.containerd.boxship.v2');
+      expect(options?.typeUrl).toBe('containerd.runc.v1.Options');
+      const version = (await host.must(binary, ['--version'])).split('\n')[0] ?? '';
+      expect(version).toContain(annotations['boxship.io/oci-runtime-version']);
+      if (binary === 'runc') expect(JSON.parse(String(features?.value))).toHaveProperty('ociVersionMax');
+    }
+    // a shim that is older than the question
+    await expect(ask('/usr/bin/containerd-shim-runc-v2', '')).rejects.toThrow('-info');
   });
 
   it('cleans up after the shim of containerd when it is killed', async () => {
