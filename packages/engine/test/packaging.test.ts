@@ -43,6 +43,7 @@ const programs: Readonly<Record<string, readonly [readonly string[], RegExp]>> =
   'boxship-containerd': [['--help'], /--address, -a SOCKET/],
   'boxship-networkd': [['--help'], /--exec-root/],
   'boxship-cni': [[], /unknown CNI_COMMAND/],
+  'boxship-netavark': [['version'], /^{"version":"1\.4/],
   'boxship-engine': [['--help'], /^boxship-engine \[flags of boxshipd\]/],
   'boxship-logger': [['driver', 'json-file'], /^boxship-logger: logging URI: path=/],
   'containerd-shim-boxship-v2': [['-v'], /^containerd-shim-boxship-v2:\n {2}Version:/],
