@@ -12,6 +12,7 @@ import { engineTools, testTools } from '../src/host/tools.ts';
 import { importBusybox, startEngineUnderTest } from '../test/harness/engine-under-test.ts';
 import { startDockerd, startRegistry } from '../test/harness/peers.ts';
 import { SandboxHost } from '../test/harness/sandbox-host.ts';
+import { giveDisk } from './disk.ts';
 import { makeShape } from './images.ts';
 import { measure, quantile } from './measure.ts';
 import { pssOf } from './memory.ts';
@@ -26,6 +27,7 @@ async function main(): Promise<void> {
   preflight({ tools: [...engineTools, ...testTools], print: (line) => console.log(line), keepServicesStopped: true });
   await using ourHost = new SandboxHost();
   await using peerHost = new SandboxHost();
+  for (const host of [ourHost, peerHost]) giveDisk(host);
   const ours = await startEngineUnderTest(ourHost);
   const peer = await startDockerd(peerHost);
   await importBusybox(ourHost, ours);
@@ -43,7 +45,7 @@ async function main(): Promise<void> {
       engines.map(([name, docker, host]) => ({
         name,
         run: () => row.run(docker, host),
-        before: async () => await row.before?.(docker),
+        before: async () => await row.before?.(docker, host),
       })),
       row.rounds,
       row.warmUps,
@@ -67,7 +69,7 @@ async function main(): Promise<void> {
   const report = `# Benchmarks
 
 Written by \`pnpm bench\`. Both engines ran on one machine (${cpus().length} cores, Linux ${release()}, Node ${process.versions.node}) in interleaved
-rounds, driven by the same docker CLI; the peer is Debian's dockerd with its containerd. Times are p25 / median in milliseconds.
+rounds, each on a disk of its own, driven by the same docker CLI; the peer is Debian's dockerd with its containerd. Times are p25 / median in milliseconds.
 The ratio is of the medians: below 1 boxship is faster. The last column is the aim of the design.
 
 | What | dockerd | boxship | ratio | aim |

@@ -1,5 +1,6 @@
 /** The rows of the ratio table: what both engines are asked to do. Targets are those of the design. */
 import { once } from 'node:events';
+import { poll } from '@boxship/base';
 import { endChild, type RunOptions, type RunResult, type SandboxHost } from '../test/harness/sandbox-host.ts';
 import type { Shape } from './images.ts';
 
@@ -12,7 +13,7 @@ export interface Row {
   /** Before the rounds. */
   readonly prepare?: (docker: Docker, host: SandboxHost) => Promise<void>;
   /** Before each run; not measured. */
-  readonly before?: (docker: Docker) => Promise<void>;
+  readonly before?: (docker: Docker, host: SandboxHost) => Promise<void>;
   readonly run: (docker: Docker, host: SandboxHost) => Promise<void>;
   /** The image that must be in the registry. */
   readonly shape?: Shape;
@@ -61,6 +62,17 @@ async function finishThroughput(docker: Docker, host: SandboxHost): Promise<void
   if (server !== undefined) await endChild(server);
   await must(docker(['rm', '-f', 'bench-server', 'bench-client']));
 }
+
+/** What was removed has left the disk, and what was written is on it: it would be counted with the next run. */
+async function untilQuiet(host: SandboxHost): Promise<void> {
+  const find = [host.directory, '-maxdepth', '7', '-name', 'rm-*'];
+  const isQuiet = await poll({ everyMs: 50, timeoutMs: 60_000 }, async () =>
+    (await host.run('find', find)).stdout === '' ? true : undefined,
+  );
+  if (isQuiet === undefined) throw new Error('an image that was removed is still there after a minute');
+  await host.must('sync', ['-f', host.directory]);
+}
+
 const pull = (shape: Shape, title: string, target: number): Row => {
   const name = `127.0.0.1:5000/${shape}:1`;
   return {
@@ -69,7 +81,10 @@ const pull = (shape: Shape, title: string, target: number): Row => {
     rounds: 3,
     warmUps: 1,
     shape,
-    before: async (docker) => void (await docker(['rmi', '-f', name], { timeoutMs: 120_000 })),
+    before: async (docker, host) => {
+      await docker(['rmi', '-f', name], { timeoutMs: 120_000 });
+      await untilQuiet(host);
+    },
     run: (docker) => must(docker(['pull', '-q', name], { timeoutMs: 300_000 })),
     finish: async (docker) => void (await docker(['rmi', '-f', name], { timeoutMs: 120_000 })),
   };
