@@ -57,8 +57,6 @@ export class SandboxManager {
   readonly #log: Logger;
   readonly #sandboxes = new Map<string, RunningSandbox>();
   readonly #mutex = new KeyedMutex();
-  /** Being shut down: the end of the shim is wanted. */
-  readonly #ending = new Set<RunningSandbox>();
 
   constructor(options: { roots: BundleRoots; shims: ShimManager; events: EventExchange; log: Logger }) {
     this.#roots = options.roots;
@@ -135,15 +133,16 @@ export class SandboxManager {
     const sandbox = this.get(namespace, id);
     const { shim } = sandbox;
     const call = { operation: 'ShutdownSandbox', id, isRepeatable: false, timeoutMs: startTimeoutMs };
-    this.#ending.add(sandbox);
     try {
       if (shim instanceof GroupShim) await shim.finish(call, (_, client) => client.shutdownSandbox({ sandboxId: id }));
-      else await shim.call(call, (_, client) => client.shutdownSandbox({ sandboxId: id }));
+      else
+        await shim.call(call, async (task, client) => {
+          await client.shutdownSandbox({ sandboxId: id });
+          await task.shutdown({ id, now: true }); // containerd's shim ends by this one
+        });
     } catch (error) {
       // a foreign shim that closes before it answers has done what was asked
       if (shim instanceof GroupShim || !isShimGone(error)) throw error;
-    } finally {
-      this.#ending.delete(sandbox);
     }
     await this.#remove(sandbox);
     this.#tellExit(sandbox, { exitStatus: 0, exitedAt: nowTimestamp() });
@@ -193,7 +192,9 @@ export class SandboxManager {
 
   async #lost(sandbox: RunningSandbox): Promise<void> {
     const { namespace, id } = sandbox.bundle;
-    if (this.find(namespace, id) !== sandbox || this.#ending.has(sandbox)) return; // shut down in good order
+    // a new sandbox of that name waits until nothing of this one is left
+    using _lease = await this.#mutex.acquire(`${namespace}/${id}`);
+    if (this.find(namespace, id) !== sandbox) return; // shut down in good order
     this.#log.warn('the shim of a sandbox has ended', { namespace, id });
     this.#sandboxes.delete(`${namespace}/${id}`);
     await this.cleanUp(sandbox.bundle, sandbox.shim.binary);

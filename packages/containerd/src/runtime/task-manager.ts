@@ -194,6 +194,8 @@ export class TaskManager {
     if (this.#tasks.get(taskKey(namespace, id)) !== task) return; // deleted in good order
     this.#options.log.warn('shim disconnected', { namespace, id });
     this.#forget(task);
+    // a new task of that name waits until nothing of this one is left
+    using _lease = await this.#mutex.acquire(taskKey(namespace, id));
     await this.cleanUp(task.bundle, task.shim.binary);
   }
 

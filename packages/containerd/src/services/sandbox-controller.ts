@@ -7,6 +7,7 @@ import { BoxshipError, checkIdentifier } from '@boxship/base';
 import type { EventExchange } from '../events/exchange.ts';
 import type { RecordTable } from '../metadata/record-table.ts';
 import type { SandboxManager } from '../runtime/sandbox-manager.ts';
+import { isShimGone } from '../runtime/shim.ts';
 
 const callTimeoutMs = 10_000;
 /** Above the time that the containers are given: to freeze, thaw and kill them. */
@@ -69,8 +70,10 @@ export function sandboxControllerService(options: {
       const sandbox = manager.find(namespace, sandboxId);
       if (sandbox === undefined) return {}; // as containerd: what is not there is stopped
       const call = { operation: 'StopSandbox', isRepeatable: true, timeoutMs: timeoutSecs * 1000 + stopTimeoutMs };
-      await manager.call(sandbox, call, (shim) => shim.stopSandbox({ sandboxId, timeoutSecs }));
-      return {};
+      return await unlessGone({}, async () => {
+        await manager.call(sandbox, call, (shim) => shim.stopSandbox({ sandboxId, timeoutSecs }));
+        return {};
+      });
     },
     async wait({ sandboxId, sandboxer }, { namespace, signal, remainingMs }) {
       checkSandboxer(sandboxer);
@@ -82,10 +85,11 @@ export function sandboxControllerService(options: {
       checkSandboxer(sandboxer);
       const sandbox = manager.find(namespace, sandboxId);
       if (sandbox === undefined) return unknownStatus(sandboxId);
-      const status = await manager.call(sandbox, quick('SandboxStatus'), (shim) =>
-        shim.sandboxStatus({ sandboxId, verbose }),
-      );
-      return { ...status, sandboxId, ...endpointOf(sandbox.shim.address) };
+      return await unlessGone(unknownStatus(sandboxId), async () => {
+        const call = quick('SandboxStatus');
+        const status = await manager.call(sandbox, call, (shim) => shim.sandboxStatus({ sandboxId, verbose }));
+        return { ...status, sandboxId, ...endpointOf(sandbox.shim.address) };
+      });
     },
     async shutdown({ sandboxId, sandboxer }, { namespace }) {
       checkSandboxer(sandboxer);
@@ -113,6 +117,16 @@ function checkSandboxer(name: string): void {
 }
 
 const endpointOf = (address: string) => ({ address: `ttrpc+${address}`, version: shimVersion });
+
+/** A shim that ends under the call is found to be gone a moment later. */
+async function unlessGone<T>(answer: T, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (isShimGone(error)) return answer;
+    throw error;
+  }
+}
 
 /** containerd's answer for a sandbox that is not running: ended, at no time that anybody knows. */
 const unknownStatus = (sandboxId: string): wire.ControllerStatusResponse => ({

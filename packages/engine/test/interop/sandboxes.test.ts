@@ -11,6 +11,7 @@ import { makeRootfs, testSpec } from '@boxship/runc-wrapper/testsuite/bundle';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { programPath } from '../../src/paths.ts';
 import { processesWith } from '../harness/engine-under-test.ts';
+import { generations } from '../harness/generations.ts';
 import { endChild, SandboxHost } from '../harness/sandbox-host.ts';
 
 const namespace = 'pods';
@@ -68,9 +69,9 @@ const noShims = async (): Promise<void> => {
 const shimOf = (sandboxId: string): number[] =>
   shims().flatMap(({ pid, commandLine }) => (commandLine.includes(` -id ${sandboxId} `) ? [pid] : []));
 
-const record = (sandboxId: string): Sandbox => ({
+const record = (sandboxId: string, runtime: string): Sandbox => ({
   sandboxId,
-  runtime: { name: 'io.containerd.runc.v2', options: undefined },
+  runtime: { name: runtime, options: undefined },
   spec: encodeJsonAny(typeUrls.spec, { hostname: sandboxId }),
   labels: { app: 'x' },
   createdAt: undefined,
@@ -79,8 +80,8 @@ const record = (sandboxId: string): Sandbox => ({
   sandboxer: 'shim',
 });
 
-async function startSandbox(sandboxId: string): Promise<void> {
-  await client.sandboxes.create({ sandbox: record(sandboxId) });
+async function startSandbox(sandboxId: string, runtime = 'io.containerd.runc.v2'): Promise<void> {
+  await client.sandboxes.create({ sandbox: record(sandboxId, runtime) });
   await client.sandboxController.create({ sandboxId, sandboxer: 'shim', netnsPath: '/run/netns/none' });
   await client.sandboxController.start({ sandboxId, sandboxer: 'shim' });
 }
@@ -206,6 +207,33 @@ describe('a sandbox', () => {
     await client.sandboxController.stop({ sandboxId: 'pod2', timeoutSecs: 1 });
     expect(await Promise.all(['u1', 'u2'].map(removeTask))).toEqual([137, 137]);
     await client.sandboxController.shutdown({ sandboxId: 'pod2' });
+  });
+
+  it('is the shim of containerd 1.7 too, and ends with it', async (context) => {
+    const newer = generations.find(({ debian }) => debian === 13);
+    context.skip(newer?.missing !== undefined, newer?.missing);
+    await startSandbox('pod3', newer?.goShim);
+    await startTask('v1', 'pod3', 'sh', '-c', 'exit 5');
+    expect((await client.tasks.wait({ containerId: 'v1' }, { timeoutMs: 10_000 })).exitStatus).toBe(5);
+    expect(await removeTask('v1')).toBe(5);
+    const pid = await startTask('v2', 'pod3', 'sleep', '1000');
+    const goShims = processesWith(socket).filter(({ commandLine }) => commandLine.includes('-id pod3'));
+    expect(goShims).toHaveLength(1); // both tasks were in it
+    process.kill(goShims[0]?.pid ?? 0, 'SIGKILL');
+    const isGone = async () =>
+      (await client.sandboxController.status({ sandboxId: 'pod3' })).state === '' &&
+      (await client.tasks.list()).tasks.length === 0 &&
+      !existsSync(`/proc/${pid}`);
+    expect(await poll({ everyMs: 50, timeoutMs: 10_000 }, async () => (await isGone()) || undefined)).toBe(true);
+    await client.containers.delete({ id: 'v2' });
+    await client.sandboxController.create({ sandboxId: 'pod3' });
+    await client.sandboxController.start({ sandboxId: 'pod3' });
+    // its stop would end the process, too
+    await client.sandboxController.shutdown({ sandboxId: 'pod3' });
+    await client.sandboxes.delete({ sandboxId: 'pod3' });
+    const isEnded = () =>
+      !processesWith(socket).some(({ commandLine }) => commandLine.includes('-id pod3')) || undefined;
+    expect(await poll({ everyMs: 20, timeoutMs: 5_000 }, isEnded)).toBe(true);
   });
 
   it('leaves nothing behind', async () => {
