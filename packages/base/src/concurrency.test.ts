@@ -5,6 +5,20 @@ import { KeyedMutex } from './keyed-mutex.ts';
 import { SingleFlight } from './single-flight.ts';
 
 describe('KeyedMutex', () => {
+  it('is idle when the turns that were taken or waited for have ended', async () => {
+    const mutex = new KeyedMutex();
+    const ended: string[] = [];
+    const first = await mutex.acquire('a');
+    const second = mutex.run('a', () => void ended.push('second'));
+    const idle = mutex.idle().then(() => ended.push('idle'));
+    await mutex.run('b', () => void ended.push('other'));
+    expect(ended).toEqual(['other']);
+    first[Symbol.dispose]();
+    await Promise.all([second, idle]);
+    expect(ended).toEqual(['other', 'second', 'idle']);
+    await mutex.idle();
+  });
+
   it('runs the work of one key in the order of arrival, never two at a time', async () => {
     const mutex = new KeyedMutex();
     const log: string[] = [];

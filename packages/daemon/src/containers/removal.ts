@@ -52,8 +52,11 @@ export async function removeEnded(parts: Parts, container: Container): Promise<v
   container.waiters.removed({ exitCode: record.state.ExitCode });
   parts.events.publish('container', 'destroy', id, eventAttributes(record));
   await failPoint('remove.forgotten');
-  await retry({ ...patience, signal: parts.stopping, isRetryable: () => true }, async (attempt) => {
-    if (attempt > 1) parts.log.warn('clearing what a removed container has left, again', { container: id, attempt });
+  const isRetryable = (error: unknown) => {
+    parts.log.warn('a removed container has left something, it is cleared again', { container: id, error });
+    return true;
+  };
+  await retry({ ...patience, signal: parts.stopping, isRetryable }, async () => {
     await deleteTask(parts, container);
     await clear(parts, container);
   }).catch((error: unknown) => parts.log.warn('left for the next start', { container: id, error }));
