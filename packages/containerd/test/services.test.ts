@@ -194,6 +194,11 @@ describe('garbage collection', () => {
       () => false,
     );
 
+  const collect = async () => {
+    await client.leases.create({ id: 'tick', labels: {} });
+    await client.leases.delete({ id: 'tick', sync: true });
+  };
+
   it('keeps what images and leases reach over labels, and frees the rest', async () => {
     const layer = await put(client, 'layer', { labels: { 'containerd.io/gc.root': 'now' } });
     const manifest = await put(client, 'manifest', {
@@ -235,10 +240,6 @@ describe('garbage collection', () => {
     const expiresAt = new Date(Date.now() + 2_000).toISOString();
     await client.leases.create({ id: 'short', labels: { 'containerd.io/gc.expire': expiresAt } });
     const digest = await put(client, 'expired', { lease: 'short' });
-    const collect = async () => {
-      await client.leases.create({ id: 'tick', labels: {} });
-      await client.leases.delete({ id: 'tick', sync: true });
-    };
     expect(
       await poll({ everyMs: 100, timeoutMs: 10_000 }, async () => {
         await collect();
@@ -246,6 +247,50 @@ describe('garbage collection', () => {
       }),
     ).toBe('gone');
     expect((await client.leases.list()).leases).toEqual([]);
+  });
+
+  it('frees a blob that two writers brought at once', async () => {
+    const digest = await put(client, 'shared', { labels: { 'containerd.io/gc.root': '1' } });
+    const other = subject.containerd.client('two');
+    const open = async (ref: string) => {
+      const stream = other.content.write();
+      const answers = stream[Symbol.asyncIterator]();
+      await stream.send({ action: STAT, ref, total: 6n, expected: digest });
+      await answers.next();
+      return async () => {
+        await stream.send({ action: COMMIT, total: 6n, expected: digest });
+        await answers.next();
+      };
+    };
+    const [first, second] = [await open('a'), await open('b')];
+    await first();
+    await expect(second()).rejects.toThrow(kind('alreadyExists'));
+    await collect();
+    await expect(other.content.info({ digest })).rejects.toThrow(kind('notFound'));
+  });
+
+  it('follows labels of what one lease holds flat and another in full', async () => {
+    const layer = await put(client, 'layer', { labels: { 'containerd.io/gc.root': 'now' } });
+    await client.leases.create({ id: 'a', labels: {} });
+    await client.leases.create({ id: 'b', labels: { 'containerd.io/gc.flat': '1' } });
+    await client.leases.create({ id: 'c', labels: {} });
+    const labels = { 'containerd.io/gc.ref.content': layer };
+    const manifest = await put(client, 'manifest', { labels, lease: 'b' });
+    for (const id of ['a', 'c']) await client.leases.addResource({ id, resource: { id: manifest, type: 'content' } });
+    await client.content.update({
+      info: { digest: layer, size: 5n, createdAt: undefined, updatedAt: undefined, labels: {} },
+      updateMask: ['labels.containerd.io/gc.root'],
+    });
+    for (const [id, isKept] of [
+      ['c', true],
+      ['a', false],
+    ] as const) {
+      await collect();
+      expect(await exists(layer)).toBe(true);
+      await client.leases.delete({ id, sync: true });
+      expect(await exists(layer)).toBe(isKept);
+    }
+    expect(await exists(manifest)).toBe(true);
   });
 
   it('refuses work under a lease that does not exist', async () => {

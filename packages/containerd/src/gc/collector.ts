@@ -87,7 +87,7 @@ function sweepRows(options: CollectorOptions, namespace: string): { namespace: s
   for (const ingest of ingests)
     if (now - ingest.started_ms < ingestLifeMs) roots.push({ type: 'ingest', name: ingest.ref });
 
-  const marked = reachable(roots, nodeKey, function* (node): Iterable<Node> {
+  function* edges(node: Node): Iterable<Node> {
     if (node.type === 'ingest') {
       const expected = expectedBy.get(node.name) ?? '';
       if (expected !== '') yield { type: 'content', name: expected };
@@ -99,7 +99,10 @@ function sweepRows(options: CollectorOptions, namespace: string): { namespace: s
       if (tree.parent !== '') yield { type: 'snapshot', name: tree.parent, isFlat: node.isFlat ?? false };
       if (node.isFlat !== true) yield* labelEdges(tree.labels);
     }
-  });
+  }
+  // apart: what a flat lease holds may be held by others in full
+  const [flat, full] = [roots.filter((root) => root.isFlat === true), roots.filter((root) => root.isFlat !== true)];
+  const marked = new Set([...reachable(full, nodeKey, edges), ...reachable(flat, nodeKey, edges)]);
 
   for (const digest of blobs.keys()) {
     if (!marked.has(nodeKey({ type: 'content', name: digest })))

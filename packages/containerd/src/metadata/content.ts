@@ -137,36 +137,41 @@ class NamespacedContentStore implements ContentStore {
     const { database, leases } = this.#table.options;
     if (options.ref === '') throw new BoxshipError('invalidArgument', 'ref must not be empty');
     leases.check(this.#namespace, options.lease);
-    if (options.expected !== undefined && this.#table.row(this.#namespace, options.expected) !== undefined) {
-      leases.hold(this.#namespace, options.lease, 'content', options.expected);
-      throw new BoxshipError('alreadyExists', `content ${options.expected}`);
-    }
+    this.#refuseListed(options);
     const shared = options.expected === undefined ? undefined : await this.#sharedBlob(options.expected, options.total);
     const below = isShared(shared) ? undefined : await this.#backend.writer(this.#below(options, shared === 'changed'));
-    database.transaction(() => {
-      database
-        .prepare('INSERT OR REPLACE INTO ingests (namespace, ref, expected, started_ms) VALUES (?, ?, ?, ?)')
-        .run(this.#namespace, options.ref, options.expected ?? '', Date.now());
-      leases.hold(this.#namespace, options.lease, 'ingests', options.ref);
-    });
-    const commit = (digest: Digest, size: number, labels: Readonly<Record<string, string>>) => {
+    try {
+      this.#refuseListed(options); // another writer may have brought it while this one was opened
       database.transaction(() => {
-        if (this.#table.row(this.#namespace, digest) !== undefined) {
-          leases.hold(this.#namespace, options.lease, 'content', digest);
-          throw new BoxshipError('alreadyExists', `content ${digest}`);
-        }
+        database
+          .prepare('INSERT OR REPLACE INTO ingests (namespace, ref, expected, started_ms) VALUES (?, ?, ?, ?)')
+          .run(this.#namespace, options.ref, options.expected ?? '', Date.now());
+        leases.hold(this.#namespace, options.lease, 'ingests', options.ref);
+      });
+    } catch (error) {
+      if (isShared(shared)) shared.held[Symbol.dispose]();
+      await below?.[Symbol.asyncDispose]();
+      throw error;
+    }
+    const commit = (digest: Digest, size: number, labels: Readonly<Record<string, string>>) => {
+      // who finds the blob listed has ended its ingest too: a row that stayed would keep the blob for a day
+      const isNew = database.transaction(() => {
+        const isNew = this.#table.row(this.#namespace, digest) === undefined;
         const now = nowTimestamp();
-        this.#table.put(this.#namespace, {
-          digest,
-          size: BigInt(size),
-          createdAt: now,
-          updatedAt: now,
-          labels: { ...labels },
-        });
+        if (isNew)
+          this.#table.put(this.#namespace, {
+            digest,
+            size: BigInt(size),
+            createdAt: now,
+            updatedAt: now,
+            labels: { ...labels },
+          });
         leases.hold(this.#namespace, options.lease, 'content', digest);
         this.#dropIngest(options.ref);
+        return isNew;
       });
       this.#table.options.onMutation();
+      if (!isNew) throw new BoxshipError('alreadyExists', `content ${digest}`);
     };
     return isShared(shared)
       ? new SharedWriter(options, shared.blob, shared.held, commit)
@@ -227,6 +232,12 @@ class NamespacedContentStore implements ContentStore {
     const row = this.#table.row(this.#namespace, digest);
     if (row === undefined) throw new BoxshipError('notFound', `content digest ${digest}`);
     return row;
+  }
+
+  #refuseListed({ expected, lease }: WriterOptions): void {
+    if (expected === undefined || this.#table.row(this.#namespace, expected) === undefined) return;
+    this.#table.options.leases.hold(this.#namespace, lease, 'content', expected);
+    throw new BoxshipError('alreadyExists', `content ${expected}`);
   }
 
   #refBelow(ref: string): string {
