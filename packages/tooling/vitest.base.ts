@@ -1,6 +1,7 @@
 // One test configuration for every package: sources are resolved through the `@boxship/source` export condition,
 // so tests never depend on a build being fresh. Kernel objects are shared by all files, hence one file at a time.
 import { defineConfig } from 'vitest/config';
+import { FailureFileReporter } from './failure-file.ts';
 
 const conditions = ['@boxship/source', 'node', 'import', 'default'];
 
@@ -11,6 +12,7 @@ export default defineConfig({
     pool: 'forks',
     execArgv: ['--conditions=@boxship/source'],
     fileParallelism: false,
+    reporters: ['default', new FailureFileReporter()],
     // these tests share a machine's kernel, two cores and foreign daemons: a lone stumble is told, not fatal, in CI
     retry: process.env['CI'] === 'true' ? 1 : 0,
     testTimeout: 30_000,
