@@ -20,6 +20,8 @@ export interface ContainerdConfig {
   /** Namespaces whose shim is started ahead of need. */
   readonly warmNamespaces: readonly string[];
   readonly snapshotter: string;
+  /** Thin pool of the snapshotter devmapper. */
+  readonly devmapperPool: string | undefined;
   /** Directory of per-registry configuration in containerd's `hosts.toml` layout. */
   readonly registryConfigDirectory: string | undefined;
   readonly insecureRegistries: readonly string[];
@@ -40,6 +42,7 @@ export const usage = `boxship-containerd: containerd's API over boxship's stores
   --registry-config DIR    hosts.toml directory
   --insecure-registry NAME registry without verified TLS (repeatable)
   --registry-mirror URL    mirror of docker.io (repeatable)
+  --devmapper-pool NAME    thin pool of the snapshotter devmapper, which has it for itself
   --store-budget SIZE      collect what is unused when blobs and layers take more: 20g
   --version, --help
 `;
@@ -62,6 +65,7 @@ export function parseConfig(args: readonly string[], defaults: { shim: string })
         'registry-config': { type: 'string' },
         'insecure-registry': { type: 'string', multiple: true },
         'registry-mirror': { type: 'string', multiple: true },
+        'devmapper-pool': { type: 'string' },
         'store-budget': { type: 'string' },
       },
     }));
@@ -90,6 +94,7 @@ export function parseConfig(args: readonly string[], defaults: { shim: string })
     shim: text('shim') ?? defaults.shim,
     warmNamespaces: list('warm-namespace'),
     snapshotter: text('snapshotter') ?? 'overlayfs',
+    devmapperPool: text('devmapper-pool'),
     registryConfigDirectory: text('registry-config'),
     insecureRegistries: list('insecure-registry'),
     registryMirrors: list('registry-mirror'),
@@ -106,6 +111,7 @@ export function containerdOptions(config: ContainerdConfig): ContainerdOptions {
     shim: config.shim,
     warmNamespaces: config.warmNamespaces,
     isDebug: config.logLevel === 'debug',
+    devmapperPool: config.devmapperPool,
     ...(config.budgetBytes === undefined ? {} : { budgetBytes: config.budgetBytes }),
     registries: {
       insecureRegistries: config.insecureRegistries,

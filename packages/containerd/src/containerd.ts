@@ -63,6 +63,8 @@ export interface ContainerdOptions {
   /** Namespaces whose shim is started at once. */
   readonly warmNamespaces?: readonly string[];
   readonly isDebug?: boolean;
+  /** Thin pool of the snapshotter devmapper; without it that one is refused. */
+  readonly devmapperPool?: string | undefined;
   /** What blobs and layers may take before everything unused is collected at once; default: without limit. */
   readonly budgetBytes?: number;
   /** Which servers stand for a registry. */
@@ -143,6 +145,7 @@ async function openParts(
     {
       root: options.root,
       log,
+      devmapperPool: options.devmapperPool,
       bundles: () => foundBundles(options),
       ...(options.budgetBytes === undefined ? {} : { budgetBytes: options.budgetBytes }),
     },

@@ -91,6 +91,13 @@ describe('parseDaemonConfig', () => {
     expect(() => parse({}, '--default-network-opt', 'bridge')).toThrow('use DRIVER=KEY=VALUE');
   });
 
+  it('reads the thin pool of devmapper, and no other option of the storage', () => {
+    const config = parse({ 'storage-opts': ['dm.thinpooldev=/dev/mapper/pool', 'overlay2.size=1g'] });
+    expect(config.thinPool).toBe('pool');
+    expect(config.warnings).toEqual(['storage option "overlay2.size" has no effect here']);
+    expect(parse({}, '--storage-opt', 'dm.thinpooldev=pool').thinPool).toBe('pool');
+  });
+
   it('warns of what has no meaning and of what it does not know', () => {
     expect(parse({ experimental: true, whatever: 1 }).warnings).toEqual([
       'setting "experimental" has no effect here',

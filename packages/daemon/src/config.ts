@@ -27,6 +27,8 @@ export interface DaemonConfig {
   /** Program named in logging URIs. */
   readonly loggerPath: string;
   readonly snapshotter: string;
+  /** Thin pool of the device mapper for the snapshotter devmapper; empty: none. */
+  readonly thinPool: string;
   /** containerd's name of the runtime that runs containers. */
   readonly containerdRuntime: string;
   /** OCI runtimes by Docker's name. */
@@ -217,6 +219,9 @@ const levels: Readonly<Record<string, LogLevel>> = {
   fatal: 'fatal',
 };
 
+/** As dockerd named it while it had the driver. */
+const thinPoolOption = 'dm.thinpooldev';
+
 function build(settings: Settings, defaults: { readonly loggerPath: string }): DaemonConfig {
   const warnings: string[] = [];
   for (const key of Object.keys(settings)) {
@@ -237,6 +242,8 @@ function build(settings: Settings, defaults: { readonly loggerPath: string }): D
       'TCP without client certificates makes everyone who reaches the port root here: use --tlsverify, a unix socket, or say --insecure-tcp-i-understand',
     );
   const driver = text(settings['storage-driver'], '');
+  const { [thinPoolOption]: thinPool = '', ...otherStorage } = pairs(settings['storage-opt']);
+  for (const key of Object.keys(otherStorage)) warnings.push(`storage option "${key}" has no effect here`);
   const runtimes = runtimesOf(settings['add-runtime']);
   const defaultRuntime = text(settings['default-runtime'], 'runc');
   if (runtimes[defaultRuntime] === undefined)
@@ -254,6 +261,7 @@ function build(settings: Settings, defaults: { readonly loggerPath: string }): D
     networkAddress: text(settings['network-address'], ''),
     loggerPath: text(settings['logger'], defaults.loggerPath),
     snapshotter: { '': 'overlayfs', overlay2: 'overlayfs', vfs: 'native' }[driver] ?? driver,
+    thinPool: thinPool.replace(/^\/dev\/mapper\//, ''),
     containerdRuntime: text(settings['containerd-runtime'], 'io.containerd.runc.v2'),
     runtimes,
     defaultRuntime,

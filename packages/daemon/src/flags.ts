@@ -69,9 +69,9 @@ export const flag = {
   'cluster-advertise': { type: 'string' },
   'userland-proxy': { type: 'boolean' },
   'userland-proxy-path': { type: 'string' },
+  'storage-opt': { type: 'string', multiple: true },
   // accepted for the sake of scripts
   experimental: { type: 'boolean' },
-  'storage-opt': { type: 'string', multiple: true },
   'exec-opt': { type: 'string', multiple: true },
   'max-concurrent-downloads': { type: 'string' },
   'max-concurrent-uploads': { type: 'string' },
@@ -110,7 +110,6 @@ export const networkSettings = [
 
 export const withoutMeaning = new Set([
   'experimental',
-  'storage-opt',
   'exec-opt',
   'max-concurrent-downloads',
   'max-concurrent-uploads',

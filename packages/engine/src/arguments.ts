@@ -10,6 +10,7 @@ export function containerdArguments(config: DaemonConfig, paths: EnginePaths): s
     ...['--warm-namespace', config.containerdNamespace],
     ...config.insecureRegistries.flatMap((name) => ['--insecure-registry', name]),
     ...config.registryMirrors.flatMap((url) => ['--registry-mirror', url]),
+    ...(config.thinPool === '' ? [] : ['--devmapper-pool', config.thinPool]),
   ];
 }
 

@@ -58,7 +58,7 @@ export { type FetchedManifest, type FetchOptions, fetchManifest, resolve } from 
 export { listTags } from './registry/tags.ts';
 export { parseToml, type TomlTable, type TomlValue } from './registry/toml.ts';
 export type { ProxyOptions } from './registry/transport.ts';
-export { type SnapshotterDriver, snapshotterDrivers } from './snapshots/drivers.ts';
+export { type SnapshotterDriver, type SnapshotterSettings, snapshotterDrivers } from './snapshots/drivers.ts';
 export { snapshotFields } from './snapshots/fields.ts';
 export { NativeSnapshotter, type NativeSnapshotterOptions } from './snapshots/native.ts';
 export { OverlaySnapshotter, type OverlaySnapshotterOptions } from './snapshots/overlay.ts';

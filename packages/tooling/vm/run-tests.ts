@@ -27,14 +27,16 @@ interface Report {
 /**
  * @param files paths below `packages/`
  * @param options.only a pattern of test names
+ * @param options.modules of the kernel, to be loaded before
  */
 export async function runTestsInVirtualMachine(
   files: readonly string[],
-  options: { readonly timeoutMs: number; readonly only?: string },
+  options: { readonly timeoutMs: number; readonly only?: string; readonly modules?: readonly string[] },
 ): Promise<TestOutcome[]> {
   const only = options.only === undefined ? '' : `-t '${options.only}'`;
   const command = `
 export PATH=${root}/node_modules/.bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root
+${(options.modules ?? []).map((name) => `modprobe ${name}`).join('; ')}
 vitest run --config packages/tooling/vm/vitest.config.ts --reporter=json --outputFile=$TMPDIR/report ${only} ${files.join(' ')}
 printf '\\n${MARK}'; cat $TMPDIR/report`;
   const { output } = await runInVirtualMachine({ command, directory: root, timeoutMs: options.timeoutMs });

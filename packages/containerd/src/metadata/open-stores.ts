@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import { containers, images } from '@boxship/api';
 import type { Logger } from '@boxship/base';
-import { FsContentStore, snapshotterDrivers } from '@boxship/image-store';
+import { FsContentStore, type SnapshotterSettings, snapshotterDrivers } from '@boxship/image-store';
 import { StoreBudget, storeUsage } from '../gc/budget.ts';
 import { type CollectorOptions, collect } from '../gc/collector.ts';
 import { CollectionScheduler } from '../gc/scheduler.ts';
@@ -17,7 +17,7 @@ import { type FoundBundle, rebuildMetadata } from './rebuild.ts';
 import { RecordTable } from './record-table.ts';
 import { SnapshotTable } from './snapshots.ts';
 
-export interface StoresOptions {
+export interface StoresOptions extends SnapshotterSettings {
   /** Persistent data. */
   readonly root: string;
   readonly log: Logger;
@@ -52,12 +52,12 @@ export async function openStores(options: StoresOptions, resources: AsyncDisposa
     const { name } = driver;
     if (options.snapshotters?.includes(name) === false) continue;
     const place = { root: join(root, `io.containerd.snapshotter.v1.${name}`), log };
-    const refusal = driver.refusal(place.root);
+    const refusal = driver.refusal(place.root, options);
     if (refusal !== undefined) {
       refusedSnapshotters.set(name, refusal);
       continue;
     }
-    const backend = driver.open(place);
+    const backend = driver.open({ ...place, devmapperPool: options.devmapperPool });
     resources.defer(() => backend.close());
     snapshots.set(name, new SnapshotTable({ database, leases, name, backend, onMutation }));
   }

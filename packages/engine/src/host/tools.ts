@@ -60,6 +60,7 @@ export const testTools: readonly HostTool[] = [
   ['docker-compose', 'docker-compose'],
   ['strace', 'strace'],
   ['mkfs.btrfs', 'btrfs-progs'],
+  ['dmsetup', 'dmsetup'],
   ['mkfs.erofs', 'erofs-utils'],
   ['fuse-overlayfs', 'fuse-overlayfs'],
   ['mount.fuse3', 'fuse3'],

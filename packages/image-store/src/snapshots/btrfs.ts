@@ -6,13 +6,14 @@ import { chmodSync } from 'node:fs';
 import { join } from 'node:path';
 import { BoxshipError } from '@boxship/base';
 import { createSubvolume, deleteSubvolume, isOnBtrfs, snapshotSubvolume } from '@boxship/linux';
-import { DirectorySnapshotter, type DirectorySnapshotterOptions, type NewSnapshot } from './directory-snapshotter.ts';
+import type { DirectorySnapshotterOptions, NewSnapshot } from './directory-snapshotter.ts';
 import type { SnapshotRecord } from './metadata.ts';
 import type { Mount } from './snapshotter.ts';
+import { TreeSnapshotter } from './tree-snapshotter.ts';
 
 const subvolume = 'fs';
 
-export class BtrfsSnapshotter extends DirectorySnapshotter {
+export class BtrfsSnapshotter extends TreeSnapshotter {
   /** @throws failedPrecondition when the root is on another file system */
   constructor(options: DirectorySnapshotterOptions) {
     super(options);

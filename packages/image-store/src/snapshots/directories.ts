@@ -12,21 +12,26 @@ import type { SnapshotMetadata } from './metadata.ts';
 
 const lostPrefix = 'lost-';
 
+/** What a directory is beside its files, to be let go of when it is removed. */
+export interface DirectoryRemoval {
+  /** Before it is taken away. */
+  release(path: string): void;
+  /** In the background, before its files are removed. What throws is tried again by the next start. */
+  free(path: string): Promise<void>;
+}
+
 export class SnapshotDirectories {
   readonly #root: string;
-  readonly #release: (path: string) => void;
+  readonly #removal: DirectoryRemoval;
   readonly #log: Logger;
   readonly #removals = new Set<Promise<void>>();
 
-  /**
-   * @param release called with a directory that is about to be removed, to let go of what is more than files
-   * @throws invalidArgument for a root that cannot be written into overlay options
-   */
-  constructor(root: string, log: Logger, release: (path: string) => void = () => {}) {
+  /** @throws invalidArgument for a root that cannot be written into overlay options */
+  constructor(root: string, log: Logger, removal: DirectoryRemoval) {
     if (/[,:\\]/.test(root)) throw new BoxshipError('invalidArgument', `${root}: must not hold "," ":" or "\\"`);
     this.#root = join(root, 'snapshots');
     this.#log = log;
-    this.#release = release;
+    this.#removal = removal;
     makeDirectorySync(this.#root, 0o700);
   }
 
@@ -90,9 +95,9 @@ export class SnapshotDirectories {
 
   #discard(name: string): void {
     const doomed = name.startsWith('rm-') ? name : `rm-${randomBytes(8).toString('hex')}`;
-    this.#release(join(this.#root, name));
+    this.#removal.release(join(this.#root, name));
     if (doomed !== name) renameSync(join(this.#root, name), join(this.#root, doomed));
-    const removal = removeTree(join(this.#root, doomed)).catch((error: unknown) => {
+    const removal = this.#free(join(this.#root, doomed)).catch((error: unknown) => {
       this.#log.warn('removed snapshot is not freed; the next start tries again', {
         path: doomed,
         error: messageOf(error),
@@ -100,5 +105,11 @@ export class SnapshotDirectories {
     });
     this.#removals.add(removal);
     void removal.then(() => this.#removals.delete(removal));
+  }
+
+  async #free(path: string): Promise<void> {
+    await Promise.resolve(); // a removal found at the start waits until its snapshotter is whole
+    await this.#removal.free(path);
+    await removeTree(path);
   }
 }

@@ -1,8 +1,7 @@
 /**
  * What snapshotters over numbered directories share: metadata, usage, commit, removal and the recovery at the start. A driver
- * says where a tree is, how one is made, and how it is mounted.
+ * says how a tree is made, measured and mounted.
  */
-import { measureTree } from '@boxship/archive';
 import { BoxshipError, type FilterPredicate, type Logger, silentLogger } from '@boxship/base';
 import { syncFilesystem } from '@boxship/linux';
 import { SnapshotDirectories } from './directories.ts';
@@ -38,23 +37,30 @@ export abstract class DirectorySnapshotter implements Snapshotter {
   constructor(options: DirectorySnapshotterOptions) {
     const log = options.log ?? silentLogger;
     this.#isDurable = options.isDurable ?? true;
-    this.directories = new SnapshotDirectories(options.root, log, (directory) => this.release(directory));
+    this.directories = new SnapshotDirectories(options.root, log, {
+      release: (directory) => this.release(directory),
+      free: (directory) => this.free(directory),
+    });
     this.#metadata = new SnapshotMetadata(options.root, log);
     this.directories.recover(this.#metadata);
   }
 
-  /** The files of a snapshot. */
-  protected abstract tree(id: number): string;
   /** Fills the empty directory that becomes the snapshot's. */
   protected abstract fill(directory: string, snapshot: NewSnapshot): Promise<void>;
   /** Lets go of what a directory is beside its files (mounts, subvolumes) before it is removed. */
   protected release(_directory: string): void {}
+  /** Frees in the background what a removed directory stands for beside its files. */
+  protected async free(_directory: string): Promise<void> {}
   /** Makes an active snapshot what a committed one is; may say what it uses. It must stay usable if the commit fails. */
   protected async seal(_record: SnapshotRecord): Promise<SnapshotUsage | undefined> {
     return undefined;
   }
   /** Makes the trees of committed snapshots readable. */
   protected async prepareParents(_ids: readonly number[]): Promise<void> {}
+  /** Makes the tree of a snapshot that is not committed what its mounts need, also after a restart of the host. */
+  protected async prepareTree(_id: number): Promise<void> {}
+  /** What a snapshot adds to those below, now. */
+  protected abstract measure(record: SnapshotRecord): Promise<SnapshotUsage>;
   /** How a snapshot that is not committed is mounted. */
   protected abstract mountsOf(record: SnapshotRecord): readonly Mount[];
 
@@ -69,7 +75,7 @@ export abstract class DirectorySnapshotter implements Snapshotter {
   async usage(key: string): Promise<SnapshotUsage> {
     const record = this.#metadata.get(key);
     if (record.usage !== undefined) return record.usage;
-    const usage = await measureTree(this.tree(record.id));
+    const usage = await this.measure(record);
     // A committed tree does not change, so measuring it late gives what would have been measured then.
     if (record.info.kind === 'committed') this.#metadata.recordUsage(record.id, usage);
     return usage;
@@ -83,6 +89,7 @@ export abstract class DirectorySnapshotter implements Snapshotter {
         `failed to get active mount: requested snapshot ${key} not active or view`,
       );
     await this.prepareParents(record.parentIds);
+    await this.prepareTree(record.id);
     return this.mountsOf(record);
   }
 

@@ -7,6 +7,7 @@ import { release } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { isOnBtrfs } from '@boxship/linux';
 import { BtrfsSnapshotter, notOnBtrfs } from './btrfs.ts';
+import { DevmapperSnapshotter } from './devmapper/snapshotter.ts';
 import type { DirectorySnapshotterOptions } from './directory-snapshotter.ts';
 import { ErofsSnapshotter } from './erofs.ts';
 import { FuseOverlaySnapshotter } from './fuse-overlay.ts';
@@ -14,13 +15,19 @@ import { NativeSnapshotter } from './native.ts';
 import { OverlaySnapshotter } from './overlay.ts';
 import type { Snapshotter } from './snapshotter.ts';
 
+/** What some drivers need to be told. */
+export interface SnapshotterSettings {
+  /** Name of the device mapper's thin pool. */
+  readonly devmapperPool?: string | undefined;
+}
+
 export interface SnapshotterDriver {
   /** As containerd names it. */
   readonly name: string;
   /** Why it cannot be used for this root; undefined when it can. */
-  refusal(root: string): string | undefined;
+  refusal(root: string, settings?: SnapshotterSettings): string | undefined;
   /** To be called only without a refusal. */
-  open(options: DirectorySnapshotterOptions): Snapshotter;
+  open(options: DirectorySnapshotterOptions & SnapshotterSettings): Snapshotter;
 }
 
 /** By name, the default first. */
@@ -56,11 +63,19 @@ export const snapshotterDrivers: readonly SnapshotterDriver[] = [
         : (missing('fuse-overlayfs', 'fuse-overlayfs') ?? missing('mount.fuse3', 'fuse3')),
     open: (options) => new FuseOverlaySnapshotter(options),
   },
-  refused('devmapper', () =>
-    existsSync('/dev/mapper/control')
-      ? 'devmapper is not built into this release: use overlayfs'
-      : 'devmapper needs the device mapper, which this kernel has not: use overlayfs',
-  ),
+  {
+    name: 'devmapper',
+    refusal: (_root, { devmapperPool } = {}) => {
+      if (!existsSync('/dev/mapper/control'))
+        return 'devmapper needs the device mapper, which this kernel has not: use overlayfs';
+      if (devmapperPool === undefined)
+        return 'devmapper needs a thin pool of its own: name one with --devmapper-pool, or use overlayfs';
+      if (!existsSync(`/dev/mapper/${devmapperPool}`))
+        return `devmapper has no thin pool ${devmapperPool}: make it (dmsetup, lvcreate), or use overlayfs`;
+      return missing('dmsetup', 'dmsetup') ?? missing('mkfs.ext4', 'e2fsprogs');
+    },
+    open: ({ devmapperPool: pool = '', ...options }) => new DevmapperSnapshotter({ ...options, pool }),
+  },
   refused('zfs', () =>
     hasFilesystem('zfs')
       ? 'zfs is not built into this release: use overlayfs'

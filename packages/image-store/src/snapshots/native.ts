@@ -4,13 +4,14 @@
  */
 import { chmodSync } from 'node:fs';
 import { copyTree } from '@boxship/archive';
-import { DirectorySnapshotter, type DirectorySnapshotterOptions, type NewSnapshot } from './directory-snapshotter.ts';
+import type { DirectorySnapshotterOptions, NewSnapshot } from './directory-snapshotter.ts';
 import type { SnapshotRecord } from './metadata.ts';
 import type { Mount } from './snapshotter.ts';
+import { TreeSnapshotter } from './tree-snapshotter.ts';
 
 export type NativeSnapshotterOptions = DirectorySnapshotterOptions;
 
-export class NativeSnapshotter extends DirectorySnapshotter {
+export class NativeSnapshotter extends TreeSnapshotter {
   protected override tree(id: number): string {
     return this.directories.path(id);
   }

@@ -4,16 +4,17 @@
  */
 import { chmodSync, chownSync, existsSync, mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { DirectorySnapshotter, type DirectorySnapshotterOptions, type NewSnapshot } from './directory-snapshotter.ts';
+import type { DirectorySnapshotterOptions, NewSnapshot } from './directory-snapshotter.ts';
 import type { SnapshotRecord } from './metadata.ts';
 import type { Mount } from './snapshotter.ts';
+import { TreeSnapshotter } from './tree-snapshotter.ts';
 
 export interface OverlaySnapshotterOptions extends DirectorySnapshotterOptions {
   /** Attributes in `user.` instead of `trusted.`, as overlayfs wants it in a user namespace. Default false. */
   readonly isUserXattr?: boolean;
 }
 
-export class OverlaySnapshotter extends DirectorySnapshotter {
+export class OverlaySnapshotter extends TreeSnapshotter {
   readonly #extraOptions: readonly string[];
 
   constructor(options: OverlaySnapshotterOptions) {
