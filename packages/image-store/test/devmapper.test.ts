@@ -4,13 +4,15 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { DevmapperSnapshotter } from '../src/snapshots/devmapper/snapshotter.ts';
 import { snapshotterDrivers } from '../src/snapshots/drivers.ts';
+import { ThinPool } from '../src/snapshots/volumes/thin-pool.ts';
+import { VolumeSnapshotter } from '../src/snapshots/volumes/volume-snapshotter.ts';
 import { withMounts } from '../src/snapshots/with-mounts.ts';
 import { snapshotterSuite } from '../src/testsuite/snapshotter.ts';
+import { removeAll } from './support/remove-all.ts';
 
 const pool = 'boxship-test';
-const baseSizeBytes = 256 * 2 ** 20;
+const sizeBytes = 256 * 2 ** 20;
 const dmsetup = (...args: string[]): string => execFileSync('dmsetup', ['--verifyudev', ...args], { encoding: 'utf8' });
 /** Every block device of the pool. */
 const active = (): string[] => readdirSync('/dev/mapper').filter((name) => name.startsWith(`${pool}-snap-`));
@@ -42,7 +44,7 @@ describe.skipIf(!existsSync('/dev/mapper/control'))('with a device mapper', () =
   });
   afterAll(() => removePool(directory));
   const root = () => mkdtempSync(join(directory, 'root-'));
-  const open = (at: string) => new DevmapperSnapshotter({ root: at, pool, baseSizeBytes });
+  const open = (at: string) => new VolumeSnapshotter({ root: at }, new ThinPool({ pool, sizeBytes }));
 
   snapshotterSuite('devmapper', async () => {
     const at = root();
@@ -55,13 +57,7 @@ describe.skipIf(!existsSync('/dev/mapper/control'))('with a device mapper', () =
         return current;
       },
       close: async () => {
-        const names: { readonly name: string; readonly parent: string }[] = [];
-        for await (const { name, parent } of current.list()) names.push({ name, parent });
-        // leaves first
-        while (names.length > 0) {
-          const index = names.findIndex(({ name }) => !names.some(({ parent }) => parent === name));
-          for (const { name } of names.splice(index, 1)) await current.remove(name);
-        }
+        await removeAll(current);
         await current.close();
         expect([active(), used()]).toEqual([[], 0]);
       },
@@ -77,8 +73,9 @@ describe.skipIf(!existsSync('/dev/mapper/control'))('with a device mapper', () =
     // as if it had been killed after the device was made, and before the snapshot was
     const half = join(at, 'snapshots/new-abc');
     mkdirSync(half);
-    writeFileSync(join(half, 'device'), JSON.stringify({ device: 77, sizeBytes: baseSizeBytes }));
-    dmsetup('message', pool, '0', 'create_snap 77 1');
+    writeFileSync(join(half, 'volume'), JSON.stringify({ name: '77', sizeBytes }));
+    const { name } = JSON.parse(readFileSync(join(at, 'snapshots/1/volume'), 'utf8')) as { name: string };
+    dmsetup('message', pool, '0', `create_snap 77 ${name}`);
     const second = open(at);
     await second.cleanup();
     expect(readdirSync(join(at, 'snapshots'))).toEqual(['1']);

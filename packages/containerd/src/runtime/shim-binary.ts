@@ -2,11 +2,11 @@
  * The start and delete protocol of shim v2: running a shim's program and reading its answer. Facts: containerd's runtime v2
  * README; argument order and environment as containerd 1.6 gives them.
  */
-import { spawn } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
-import { basename, delimiter, dirname, isAbsolute, join } from 'node:path';
+import { delimiter, isAbsolute, join } from 'node:path';
 import { shimTask } from '@boxship/api';
-import { BoxshipError, withDeadline } from '@boxship/base';
+import { BoxshipError } from '@boxship/base';
+import { runShimProgram, type ShimProgramResult } from './shim-program.ts';
 
 export interface ShimInvocation {
   readonly binary: string;
@@ -98,41 +98,23 @@ async function run(
   invocation: ShimInvocation,
   action: readonly string[],
   timeoutMs: number,
-): Promise<{ stdout: Buffer; stderr: string; code: number }> {
-  const { binary, namespace, id, address } = invocation;
+): Promise<ShimProgramResult> {
+  const { binary, namespace, id, address, directory, options } = invocation;
   const args = ['-namespace', namespace, '-address', address, '-publish-binary', process.execPath, '-id', id];
-  if (invocation.isDebug) args.push('-debug');
-  const operation = `${basename(binary)} ${action.at(-1)}`;
-  return await withDeadline({ component: 'containerd', operation, id, timeoutMs }, async (signal) => {
-    const child = spawn(binary, [...args, ...action], {
-      // `delete` too: containerd's own shim finds the container by the directory above
-      cwd: invocation.directory,
-      // a process group of its own: signals meant for containerd must not reach shims
-      detached: true,
-      env: {
-        ...process.env,
-        // the interpreter of a shim that is a script is ours
-        PATH: `${dirname(process.execPath)}${delimiter}${process.env['PATH'] ?? ''}`,
-        TTRPC_ADDRESS: `${address}.ttrpc`,
-        GRPC_ADDRESS: address,
-        NAMESPACE: namespace,
-        GOMAXPROCS: '2',
-        MAX_SHIM_VERSION: '2',
-      },
-      stdio: ['pipe', 'pipe', 'pipe'],
-    });
-    signal.addEventListener('abort', () => child.kill('SIGKILL'), { once: true });
-    const stdout: Buffer[] = [];
-    const stderr: Buffer[] = [];
-    child.stdout.on('data', (bytes: Buffer) => stdout.push(bytes));
-    child.stderr.on('data', (bytes: Buffer) => stderr.push(bytes));
-    child.stdin.on('error', () => {}); // EPIPE: the shim did not want its options
-    child.stdin.end(invocation.options);
-    const code = await new Promise<number>((resolve, reject) => {
-      child.on('error', reject);
-      // 'close' waits until nobody holds the pipes any more, which is part of the contract
-      child.on('close', (status, name) => resolve(status ?? (name === null ? 1 : 128)));
-    });
-    return { stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr).toString('utf8'), code };
+  return await runShimProgram({
+    binary,
+    args: [...args, ...(invocation.isDebug ? ['-debug'] : []), ...action],
+    id,
+    input: options,
+    timeoutMs,
+    // `delete` too: containerd's own shim finds the container by the directory above
+    directory,
+    env: {
+      TTRPC_ADDRESS: `${address}.ttrpc`,
+      GRPC_ADDRESS: address,
+      NAMESPACE: namespace,
+      GOMAXPROCS: '2',
+      MAX_SHIM_VERSION: '2',
+    },
   });
 }

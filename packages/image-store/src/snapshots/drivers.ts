@@ -7,13 +7,15 @@ import { release } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { isOnBtrfs } from '@boxship/linux';
 import { BtrfsSnapshotter, notOnBtrfs } from './btrfs.ts';
-import { DevmapperSnapshotter } from './devmapper/snapshotter.ts';
 import type { DirectorySnapshotterOptions } from './directory-snapshotter.ts';
 import { ErofsSnapshotter } from './erofs.ts';
 import { FuseOverlaySnapshotter } from './fuse-overlay.ts';
 import { NativeSnapshotter } from './native.ts';
 import { OverlaySnapshotter } from './overlay.ts';
 import type { Snapshotter } from './snapshotter.ts';
+import { ThinPool } from './volumes/thin-pool.ts';
+import { VolumeSnapshotter } from './volumes/volume-snapshotter.ts';
+import { datasetAt, ZfsPool } from './volumes/zfs-pool.ts';
 
 /** What some drivers need to be told. */
 export interface SnapshotterSettings {
@@ -74,13 +76,18 @@ export const snapshotterDrivers: readonly SnapshotterDriver[] = [
         return `devmapper has no thin pool ${devmapperPool}: make it (dmsetup, lvcreate), or use overlayfs`;
       return missing('dmsetup', 'dmsetup') ?? missing('mkfs.ext4', 'e2fsprogs');
     },
-    open: ({ devmapperPool: pool = '', ...options }) => new DevmapperSnapshotter({ ...options, pool }),
+    open: ({ devmapperPool: pool = '', ...options }) => new VolumeSnapshotter(options, new ThinPool({ pool })),
   },
-  refused('zfs', () =>
-    hasFilesystem('zfs')
-      ? 'zfs is not built into this release: use overlayfs'
-      : 'zfs is not supported by this kernel: use overlayfs',
-  ),
+  {
+    name: 'zfs',
+    refusal: (root) => {
+      if (!hasFilesystem('zfs')) return 'zfs is not supported by this kernel: use overlayfs';
+      if (datasetAt(root) === undefined)
+        return `zfs needs a dataset at ${root}: make it (zfs create -o mountpoint=), or use overlayfs`;
+      return missing('zfs', 'zfsutils-linux');
+    },
+    open: (options) => new VolumeSnapshotter(options, new ZfsPool(options.root)),
+  },
   refused('aufs', () => 'aufs has left the kernel, and containerd with release 2.0: use overlayfs'),
   refused('windows', () => 'windows layers need Windows: use overlayfs'),
   refused('windowsfilter', () => 'windows layers need Windows: use overlayfs'),
