@@ -48,6 +48,7 @@ export {
   createNetworkNamespace,
   isNamespaceFile,
   nameNetworkNamespace,
+  openNetworkNamespace,
   removeNetworkNamespace,
   runInNetworkNamespace,
 } from './namespaces.ts';

@@ -92,6 +92,25 @@ export function createNetworkNamespace<T>(path: string, work: () => T): T {
   }
 }
 
+/**
+ * Makes a network namespace without a name and runs `work` inside. It lives while the descriptor is open, or a socket or a name
+ * of it is there; so it ends with the process.
+ */
+export function openNetworkNamespace<T>(work: () => T): { readonly fd: number; readonly result: T } {
+  return away(
+    () => check(unshareNamespace(CLONE_NEWNET), 'unshare', 'CLONE_NEWNET'),
+    () => {
+      const fd = openSync(ownNamespace, 'r');
+      try {
+        return { fd, result: work() };
+      } catch (error) {
+        closeSync(fd);
+        throw error;
+      }
+    },
+  );
+}
+
 /** Names a network namespace `path` (a bind mount of it): by default that of this thread, else `/proc/<pid>/ns/net`. */
 export function nameNetworkNamespace(path: string, source = ownNamespace): void {
   mkdirSync(dirname(path), { recursive: true, mode: 0o711 });

@@ -10,6 +10,7 @@ import type { AddressAllocator } from './ipam/addresses.ts';
 import type { DefaultAddressPool } from './ipam/pools.ts';
 import type { PortPublisher } from './ports/publisher.ts';
 import type { NamespaceNames } from './repair/namespace-names.ts';
+import type { SpareNamespaces } from './sandboxes/spare-namespaces.ts';
 import type { State } from './state.ts';
 import type { Store } from './store/store.ts';
 
@@ -33,6 +34,7 @@ export interface Context {
   /** Where namespaces are named. */
   readonly namespaceDirectory: string;
   readonly namespaceNames: NamespaceNames;
+  readonly spares: SpareNamespaces;
   /** What `host-gateway` stands for in extra hosts. */
   readonly hostGateway: () => string;
   /** Turns the host's forwarding of IPv6 on, as far as that is wanted. */

@@ -44,6 +44,7 @@ import { firewallPorts } from './sandboxes/ports.ts';
 import { publishPorts, unpublishPorts } from './sandboxes/publish.ts';
 import { removeSandbox } from './sandboxes/remove.ts';
 import { renameSandbox } from './sandboxes/rename.ts';
+import { SpareNamespaces } from './sandboxes/spare-namespaces.ts';
 import { statistics } from './sandboxes/statistics.ts';
 import { State } from './state.ts';
 import { Store } from './store/store.ts';
@@ -146,6 +147,7 @@ export async function createController(options: ControllerOptions): Promise<Loca
     plugins,
     pools: options.defaultAddressPools === undefined ? undefined : checkPools(options.defaultAddressPools),
     namespaceNames: new NamespaceNames({ state, log }),
+    spares: undo.use(new SpareNamespaces()),
     namespaceDirectory: join(options.runDir, 'netns'),
     bootId,
     hostId,

@@ -91,13 +91,13 @@ export class NetlinkSocket implements Disposable {
 
   /** Sends the messages in one call, each with an acknowledgement. @throws the error of the first message refused */
   execute(...messages: readonly NetlinkMessage[]): void {
-    const failure = this.#failures(messages, this.#send(withAcks(messages)))[0];
+    const failure = this.attempt(...messages)[0];
     if (failure !== undefined) throw failure.error;
   }
 
   /** As {@link execute}, but tells which messages failed instead of throwing: idempotent callers decide by errno. */
   attempt(...messages: readonly NetlinkMessage[]): readonly NetlinkFailure[] {
-    return this.#failures(messages, this.#send(withAcks(messages)));
+    return this.#failures(messages, this.#send(withAcks(messages)), messages.length);
   }
 
   /** As {@link execute} on a pool thread: for requests that wait inside the kernel (deleting a link takes 20 ms). */
@@ -106,7 +106,7 @@ export class NetlinkSocket implements Disposable {
     const bytes = encodeMessages(withAcks(messages), first);
     const { result, errno } = await callAsync(sendBytes, this.#fd, bytes, bytes.length, 0);
     if (result < 0) throw systemError('send', errno, messages[0]?.subject);
-    const failure = this.#failures(messages, first)[0];
+    const failure = this.#failures(messages, first, messages.length)[0];
     if (failure !== undefined) throw failure.error;
   }
 
@@ -212,8 +212,10 @@ export class NetlinkSocket implements Disposable {
     for (let batch = this.#receive(); batch !== undefined; batch = this.#receive()) yield* batch;
   }
 
-  #failures(messages: readonly NetlinkMessage[], first: number): NetlinkFailure[] {
+  /** @param expected how many answers there are; absent: whatever the kernel sends */
+  #failures(messages: readonly NetlinkMessage[], first: number, expected = Number.POSITIVE_INFINITY): NetlinkFailure[] {
     const failures: NetlinkFailure[] = [];
+    let answered = 0;
     for (const received of this.#receiveAll()) {
       if (received.type !== NLMSG_ERROR) continue;
       const index = (received.sequence - first) >>> 0;
@@ -221,6 +223,7 @@ export class NetlinkSocket implements Disposable {
       if (message === undefined) continue; // belongs to an earlier request that was given up
       const error = failureOf(message, received);
       if (error !== undefined) failures.push({ index, error });
+      if (++answered === expected) break;
     }
     return failures;
   }

@@ -13,6 +13,10 @@ export interface SandboxAccess {
   readonly namespacePath: string;
   /** A socket of the namespace, usable from outside. */
   readonly route: NetlinkSocket;
+  /** Indexes of its links, by name, as far as they are known already: see `linkIndexIn`. */
+  readonly links: Map<string, number>;
+  /** In a namespace that has just been made: the index that the kernel would give its next link. */
+  readonly nextIndex?: () => number;
   /** Runs synchronous work inside of the namespace: for what no socket can do. */
   readonly inside: <T>(work: () => T) => T;
 }

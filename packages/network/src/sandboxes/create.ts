@@ -92,7 +92,7 @@ function plan(context: Context, spec: SandboxSpec, joined: Joined, given: readon
 
 /** Namespace, interfaces, routes, files: a few milliseconds, unless a foreign driver takes its time. */
 async function build(context: Context, planned: SandboxRecord, joined: Joined): Promise<SandboxRecord> {
-  using access = enter(planned, joined);
+  using access = enter(context, planned, joined);
   const endpoints: EndpointRecord[] = [];
   for (const [index, { network }] of joined.entries()) {
     const endpoint = planned.endpoints[index];
@@ -106,10 +106,10 @@ async function build(context: Context, planned: SandboxRecord, joined: Joined): 
   return record;
 }
 
-function enter({ spec, namespacePath }: SandboxRecord, joined: Joined): OpenSandbox {
+function enter(context: Context, { spec, namespacePath }: SandboxRecord, joined: Joined): OpenSandbox {
   if (spec.joinNamespace !== undefined) return adoptNamespace(namespacePath, spec.joinNamespace);
   const isHost = spec.useHostNamespace === true || joined.some(({ network }) => network.spec.driver === 'host');
-  return isHost ? shareNamespace(namespacePath) : makeNamespace(namespacePath);
+  return isHost ? shareNamespace(namespacePath) : makeNamespace(namespacePath, context.spares);
 }
 
 async function publish(context: Context, record: SandboxRecord): Promise<void> {

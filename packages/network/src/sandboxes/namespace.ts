@@ -1,8 +1,8 @@
 /** The namespace of a sandbox: made once, found again by its name, worked in through one netlink socket that belongs to it. */
+import { closeSync } from 'node:fs';
 import { BoxshipError } from '@boxship/base';
 import {
   changeLink,
-  createNetworkNamespace,
   isNamespaceFile,
   NetlinkSocket,
   nameNetworkNamespace,
@@ -11,21 +11,24 @@ import {
   runInNetworkNamespace,
 } from '@boxship/linux';
 import type { SandboxAccess } from '../drivers/driver.ts';
-import { writeSysctl } from '../sysctl.ts';
-
-const loopbackIndex = 1;
+import { loopbackIndex, type SpareNamespaces } from './spare-namespaces.ts';
 
 export interface OpenSandbox extends SandboxAccess, Disposable {}
 
-/** Makes the namespace, its loopback up, IPv6 off until an endpoint brings it. Remains of an earlier try are replaced. */
-export function makeNamespace(path: string): OpenSandbox {
+/** A namespace whose loopback is up and whose IPv6 is off until an endpoint brings it. Remains of an earlier try are replaced. */
+export function makeNamespace(path: string, spares: SpareNamespaces): OpenSandbox {
   removeNetworkNamespace(path);
-  const route = createNetworkNamespace(path, () => {
-    writeSysctl('net/ipv6/conf/all/disable_ipv6', '1');
-    return NetlinkSocket.open(netlinkProtocol.route);
-  });
-  route.execute(changeLink(loopbackIndex, { isUp: true }));
-  return accessBy(path, route);
+  const { fd, route } = spares.take();
+  try {
+    nameNetworkNamespace(path, `/proc/self/fd/${fd}`);
+  } catch (error) {
+    route[Symbol.dispose]();
+    throw error;
+  } finally {
+    closeSync(fd);
+  }
+  let lastIndex = loopbackIndex;
+  return { ...accessBy(path, route), nextIndex: () => ++lastIndex };
 }
 
 /** The namespace of the controller under a name of the sandbox's own. */
@@ -58,6 +61,7 @@ function accessBy(path: string, route: NetlinkSocket): OpenSandbox {
   return {
     namespacePath: path,
     route,
+    links: new Map(),
     inside: (work) => runInNetworkNamespace(path, work),
     // an open socket would keep the namespace alive after its removal
     [Symbol.dispose]: () => route[Symbol.dispose](),

@@ -17,19 +17,20 @@ export async function publishPorts(
     const before = context.state.sandbox(id);
     const added = await bookPorts(context, before, requests);
     if (added === undefined) {
-      keep(context, { ...before, spec: { ...before.spec, ports: [...(before.spec.ports ?? []), ...requests] } });
+      const ports = [...(before.spec.ports ?? []), ...requests];
+      keep(context, { ...before, spec: { ...before.spec, ports } }, before);
       return [];
     }
     const after = withPorts(before, [...before.ports, ...added]);
     // written first: a successor makes the rules of what is on record
-    keep(context, after);
+    keep(context, after, before);
     await failPoint('publish.row');
     directListeners(context, after);
     try {
       await context.firewall.move(firewallPorts(context, before), firewallPorts(context, after));
     } catch (error) {
       context.ports.release(id, added);
-      keep(context, before);
+      keep(context, before, after);
       throw error;
     }
     return added;
@@ -50,7 +51,7 @@ export async function unpublishPorts(context: Context, id: string, requests: rea
       );
     if (before.ports.length === 0) {
       const ports = (before.spec.ports ?? []).filter((request) => !isMeant(request));
-      keep(context, { ...before, spec: { ...before.spec, ports } });
+      keep(context, { ...before, spec: { ...before.spec, ports } }, before);
       return;
     }
     const removed = before.ports.filter(isMeant);
@@ -60,7 +61,7 @@ export async function unpublishPorts(context: Context, id: string, requests: rea
     await context.firewall.move(firewallPorts(context, before), firewallPorts(context, withPorts(before, kept)));
     await failPoint('unpublish.rules');
     context.ports.release(id, removed);
-    keep(context, withPorts(before, kept));
+    keep(context, withPorts(before, kept), before);
   });
 }
 
@@ -70,7 +71,7 @@ function withPorts(record: SandboxRecord, ports: readonly PublishedPort[]): Sand
   return { ...record, spec, ports };
 }
 
-function keep(context: Context, record: SandboxRecord): void {
-  context.store.saveSandbox(record);
+function keep(context: Context, record: SandboxRecord, before: SandboxRecord): void {
+  context.store.saveSandbox(record, before);
   context.state.setSandbox(record);
 }

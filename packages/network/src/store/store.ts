@@ -6,6 +6,7 @@ import { mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { BoxshipError, type Logger } from '@boxship/base';
+import type { PublishedPort } from '../controller.ts';
 import type { NetworkRecord, SandboxRecord } from '../model.ts';
 import { Mirror } from './mirror.ts';
 import { schema, schemaVersion } from './schema.ts';
@@ -97,8 +98,11 @@ export class Store implements Disposable {
     }));
   }
 
-  /** The record with its endpoints and ports, as one transaction. */
-  saveSandbox(record: SandboxRecord): void {
+  /**
+   * The record with its endpoints and ports, as one transaction.
+   * @param before as it is in the store: then only what differs is written
+   */
+  saveSandbox(record: SandboxRecord, before?: SandboxRecord): void {
     const { id } = record.spec;
     this.#transaction(() => {
       this.#run(
@@ -107,22 +111,32 @@ export class Store implements Disposable {
         record.state,
         JSON.stringify(record),
       );
-      this.#run('DELETE FROM endpoint WHERE sandbox = ?', id);
-      for (const { endpoint } of record.endpoints)
+      if (before?.endpoints !== record.endpoints) this.#saveEndpoints(record);
+      if (before === undefined) this.#run('DELETE FROM port WHERE sandbox = ?', id);
+      const removed = without(before?.ports ?? [], record.ports);
+      for (const { protocol, hostIp, hostPort } of removed)
         this.#run(
-          'INSERT INTO endpoint VALUES (?, ?, ?, ?, ?)',
-          endpoint.id,
-          id,
-          endpoint.networkId,
-          endpoint.ipv4Address || null,
-          endpoint.ipv6Address || null,
+          'DELETE FROM port WHERE protocol = ? AND address = ? AND number = ? AND sandbox = ?',
+          ...[protocol, hostIp, hostPort, id],
         );
-      this.#run('DELETE FROM port WHERE sandbox = ?', id);
-      // a port without a number takes none of the host
-      for (const port of record.ports.filter(({ hostPort }) => hostPort !== 0))
-        this.#run('INSERT INTO port VALUES (?, ?, ?, ?)', port.protocol, port.hostIp, port.hostPort, id);
+      const added = without(record.ports, before?.ports ?? []);
+      for (const { protocol, hostIp, hostPort } of added)
+        this.#run('INSERT INTO port VALUES (?, ?, ?, ?)', protocol, hostIp, hostPort, id);
     });
     if (record.state === 'ready') this.#mirror.saveSandbox(record);
+  }
+
+  #saveEndpoints({ spec: { id }, endpoints }: SandboxRecord): void {
+    this.#run('DELETE FROM endpoint WHERE sandbox = ?', id);
+    for (const { endpoint } of endpoints)
+      this.#run(
+        'INSERT INTO endpoint VALUES (?, ?, ?, ?, ?)',
+        endpoint.id,
+        id,
+        endpoint.networkId,
+        endpoint.ipv4Address || null,
+        endpoint.ipv6Address || null,
+      );
   }
 
   /** The record is whole now: endpoints and ports are in the store already. */
@@ -154,12 +168,12 @@ export class Store implements Disposable {
   }
 
   #transaction(work: () => void): void {
-    this.#db.exec('BEGIN IMMEDIATE');
+    this.#run('BEGIN IMMEDIATE');
     try {
       work();
-      this.#db.exec('COMMIT');
+      this.#run('COMMIT');
     } catch (error) {
-      this.#db.exec('ROLLBACK');
+      this.#run('ROLLBACK');
       throw error;
     }
   }
@@ -181,6 +195,13 @@ export class Store implements Disposable {
   #all(sql: string): Record<string, unknown>[] {
     return this.#prepare(sql).all();
   }
+}
+
+/** The ports that the others are not. One without a number takes none of the host. */
+function without(ports: readonly PublishedPort[], others: readonly PublishedPort[]): PublishedPort[] {
+  const keyOf = ({ protocol, hostIp, hostPort }: PublishedPort): string => `${protocol} ${hostIp} ${hostPort}`;
+  const known = new Set(others.map(keyOf));
+  return ports.filter((port) => port.hostPort !== 0 && !known.has(keyOf(port)));
 }
 
 function putAside(from: string, to: string): void {

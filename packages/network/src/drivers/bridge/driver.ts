@@ -9,6 +9,7 @@ import {
   isErrno,
   type Link,
   listAddresses,
+  type NetlinkMessage,
   type NetlinkSocket,
   newAddress,
   newBridge,
@@ -45,6 +46,8 @@ export class BridgeDriver implements Driver {
   readonly #ownership: Ownership;
   readonly #mtu: number;
   readonly #hasFirewall: boolean;
+  /** Of bridges that have been used, by name. One made anew by others has another index: the kernel refuses the old one. */
+  readonly #indexes = new Map<string, number>();
 
   constructor(options: BridgeDriverOptions) {
     this.#route = options.route;
@@ -152,6 +155,7 @@ export class BridgeDriver implements Driver {
 
   async remove(network: Network): Promise<void> {
     const { bridge } = parseBridgeOptions(network.id, network.spec.options);
+    this.#indexes.delete(bridge);
     const link = findLink(this.#route, bridge);
     if (link?.alias === this.#ownership.aliasOf('network', network.id)) await deleteLinkNamed(link.name);
   }
@@ -159,8 +163,11 @@ export class BridgeDriver implements Driver {
   join(network: Network, record: EndpointRecord, sandbox: SandboxAccess): EndpointRecord {
     const { endpoint } = record;
     const namespaceFd = openSync(sandbox.namespacePath, 'r');
+    const { interfaceName: name, macAddress } = endpoint;
+    const peer = { name, namespaceFd, macAddress };
     try {
-      this.#makePair(network, record, { name: endpoint.interfaceName, namespaceFd, macAddress: endpoint.macAddress });
+      const index = this.#makePair(network, record, peer, sandbox.nextIndex?.());
+      if (index !== undefined) sandbox.links.set(name, index);
     } finally {
       closeSync(namespaceFd);
     }
@@ -172,20 +179,37 @@ export class BridgeDriver implements Driver {
     this.#makePair(network, record, { name, macAddress: record.endpoint.macAddress });
   }
 
-  #makePair(network: Network, { endpoint, hostInterface }: EndpointRecord, peer: VethOptions['peer']): void {
+  /** Gives the index of the peer, if it is the one wished for. */
+  #makePair(
+    network: Network,
+    { endpoint, hostInterface }: EndpointRecord,
+    peer: VethOptions['peer'],
+    peerIndex?: number,
+  ): number | undefined {
     const options = parseBridgeOptions(network.id, network.spec.options);
-    const bridge = findLink(this.#route, options.bridge);
-    if (bridge === undefined)
-      throw new BoxshipError('unavailable', `bridge ${options.bridge} of network ${network.spec.name} is gone`);
     const index = randomLinkIndex();
-    this.#route.execute(
-      newVeth({ name: hostInterface, index, masterIndex: bridge.index, mtu: options.mtu ?? this.#mtu, peer }),
+    const requests = (masterIndex: number, peer: VethOptions['peer']): NetlinkMessage[] => [
+      newVeth({ name: hostInterface, index, masterIndex, mtu: options.mtu ?? this.#mtu, peer }),
       changeLink(index, {
         alias: this.#ownership.aliasOf('endpoint', endpoint.id),
         // hairpin: under br_netfilter a container that uses its own published port is answered by the bridge port itself
         bridgePort: { isHairpin: true, isIsolated: !options.isIccEnabled },
       }),
-    );
+    ];
+    const known = this.#indexes.get(options.bridge);
+    if (known !== undefined) {
+      const wished = peerIndex === undefined ? peer : { ...peer, index: peerIndex };
+      const failure = this.#route.attempt(...requests(known, wished))[0];
+      if (failure === undefined) return peerIndex;
+      // the bridge has been made anew, or something else in the sandbox has the index: nothing was made
+      if (!isErrno(failure.error, 'EINVAL', 'ENODEV', 'EBUSY', 'EEXIST')) throw failure.error;
+    }
+    const bridge = findLink(this.#route, options.bridge);
+    if (bridge === undefined)
+      throw new BoxshipError('unavailable', `bridge ${options.bridge} of network ${network.spec.name} is gone`);
+    this.#indexes.set(options.bridge, bridge.index);
+    this.#route.execute(...requests(bridge.index, peer));
+    return undefined;
   }
 
   reattach(network: Network, hostInterface: string): void {
