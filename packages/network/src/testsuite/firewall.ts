@@ -217,10 +217,11 @@ export function firewallSuite(name: string, flags: readonly string[]): void {
       // what it writes itself is not taken for the work of others, as it would be if it were spelled otherwise than read
       expect(networkd.log).not.toContain('by another program');
       await web('bridge', 8080);
-      const comesBack = async (): Promise<void> => {
-        const works = async () =>
-          (await host.ask(host.neighbour, hostAddress, 8080)) === `from ${neighbourAddress}` || undefined;
-        expect(await poll({ everyMs: 50, timeoutMs: 4000 }, works)).toBe(true);
+      const server = {
+        namespace: host.neighbour,
+        address: hostAddress,
+        port: 8080,
+        answer: `from ${neighbourAddress}`,
       };
       for (const command of [
         'nft flush ruleset',
@@ -228,7 +229,9 @@ export function firewallSuite(name: string, flags: readonly string[]): void {
         'iptables -F; iptables -X; iptables -t nat -F; iptables -t nat -X',
       ]) {
         await host.run(host.namespace, 'sh', '-c', command);
-        await comesBack();
+        const tookMs = await host.backAfter(server);
+        console.log(`${command}: back after ${tookMs} ms`);
+        expect(tookMs, command).toBeLessThanOrEqual(2000);
       }
     });
   });

@@ -7,6 +7,7 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { closeSync, mkdtempSync, openSync, readdirSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
+import { poll } from '@boxship/base';
 import {
   changeLink,
   createNetworkNamespace,
@@ -95,6 +96,26 @@ export class TestHost implements AsyncDisposable {
     } catch {
       return undefined; // refused or timed out
     }
+  }
+
+  /**
+   * Milliseconds until a TCP server gives the answer. Asked anew all the time: a try that the kernel drops lasts a second.
+   * @throws when it has not answered in three times the two seconds promised
+   */
+  async backAfter(server: { namespace: string; address: string; port: number; answer: string }): Promise<number> {
+    const start = performance.now();
+    let tookMs: number | undefined;
+    const tries: Promise<void>[] = [];
+    await poll({ everyMs: 50, timeoutMs: 6000 }, () => {
+      const answered = this.ask(server.namespace, server.address, server.port).then((answer) => {
+        if (answer === server.answer) tookMs ??= performance.now() - start;
+      });
+      tries.push(answered);
+      return tookMs;
+    });
+    await Promise.all(tries);
+    if (tookMs === undefined) throw new Error(`no answer "${server.answer}" at ${server.address}:${server.port}`);
+    return Math.round(tookMs);
   }
 
   async canPing(namespace: string, address: string): Promise<boolean> {
