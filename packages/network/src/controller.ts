@@ -129,6 +129,11 @@ export interface SandboxSpec {
   readonly useHostNamespace?: boolean;
   /** Path of a namespace that another program has made and owns: interfaces are put into it, and taken out at the end. */
   readonly joinNamespace?: string;
+  /**
+   * The caller has sockets of its own on the host's ports, as podman has: they are translated, but nothing listens on them here.
+   * Such ports are given by their numbers.
+   */
+  readonly arePortsHeld?: boolean;
 }
 
 export interface Sandbox {

@@ -140,6 +140,7 @@ export function sandboxSpecToWire(spec: SandboxSpec): wire.SandboxSpec {
     ports: (spec.ports ?? []).map(portRequestToWire),
     useHostNamespace: spec.useHostNamespace ?? false,
     joinNamespace: spec.joinNamespace ?? '',
+    arePortsHeld: spec.arePortsHeld ?? false,
   };
 }
 
@@ -155,6 +156,7 @@ export function sandboxSpecFromWire(spec: wire.SandboxSpec): SandboxSpec {
     endpoints: spec.endpoints.map(endpointSpecFromWire),
     ...(spec.ports.length > 0 ? { ports: spec.ports.map(portRequestFromWire) } : {}),
     ...(spec.useHostNamespace ? { useHostNamespace: true } : {}),
+    ...(spec.arePortsHeld ? { arePortsHeld: true } : {}),
     ...(spec.joinNamespace === '' ? {} : { joinNamespace: spec.joinNamespace }),
   };
 }

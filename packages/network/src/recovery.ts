@@ -78,7 +78,7 @@ async function recoverSandbox(context: Context, record: SandboxRecord): Promise<
   }
   reattach(context, whole);
   completeFiles(whole);
-  const unheld = await context.ports.restore(id, whole.ports);
+  const unheld = await context.ports.restore(id, whole.ports, whole.spec.arePortsHeld);
   if (unheld.length > 0)
     context.log.warn('ports are in use by another program; the rules still serve them', { sandbox: id, unheld });
   directListeners(context, whole);

@@ -78,7 +78,7 @@ test('setup and teardown: addresses that podman chose, names, ports; the network
   for (const port of [8080, 8081])
     expect(await host.ask(host.neighbour, hostAddress, port)).toBe(`from ${neighbourAddress}`);
   expect(await host.ask(b, '10.89.0.7', 80)).toBe('from 10.89.0.8');
-  for (const name of ['name-a', 'alias-a'])
+  for (const name of ['name-a', 'alias-a', 'name-a.dns.podman', 'alias-a.dns.podman'])
     expect(await host.run(b, 'dig', '+short', '@127.0.0.11', name)).toBe('10.89.0.7');
 
   const taken = await netavark(['setup', b], request('c', '10.89.0.8'));

@@ -58,6 +58,7 @@ export const testTools: readonly HostTool[] = [
   ['etcd', 'etcd-server'],
   ['/usr/lib/python3/dist-packages/docker/__init__.py', 'python3-docker'],
   ['docker-compose', 'docker-compose'],
+  ['podman', 'podman'],
   ['strace', 'strace'],
   ['mkfs.btrfs', 'btrfs-progs'],
   ['dmsetup', 'dmsetup'],

@@ -5,10 +5,10 @@
 import { text } from 'node:stream/consumers';
 import { parseArgs } from 'node:util';
 import { BoxshipError, messageOf } from '@boxship/base';
-import type { Endpoint, NetworkController } from '../controller.ts';
+import type { Endpoint, NetworkController, Sandbox } from '../controller.ts';
 import { resolverAddress } from '../dns/server.ts';
 import { connectController } from '../grpc-client.ts';
-import { type NetavarkNetwork, type NetavarkRequest, parseRequest, podmanLabel } from './request.ts';
+import { type NetavarkNetwork, type NetavarkRequest, parseRequest, podmanLabel, searchDomain } from './request.ts';
 
 const socket = process.env['BOXSHIP_NETWORK_SOCKET'] ?? '/run/boxship/network.sock';
 
@@ -31,7 +31,34 @@ async function run(): Promise<unknown> {
 
 async function setUp(controller: NetworkController, request: NetavarkRequest, namespace: string): Promise<object> {
   for (const network of request.networks) await ensureNetwork(controller, network);
-  const { endpoints } = await controller.createSandbox({
+  const endpoints = await join(controller, request, namespace);
+  return Object.fromEntries(
+    request.networks.map(({ spec, hasNames }) => [
+      spec.name,
+      statusOf(
+        endpoints.find(({ networkName }) => networkName === spec.name),
+        hasNames,
+      ),
+    ]),
+  );
+}
+
+/** `podman network connect` is a setup, too: with the further network alone. */
+async function join(
+  controller: NetworkController,
+  request: NetavarkRequest,
+  namespace: string,
+): Promise<readonly Endpoint[]> {
+  const present = await findSandbox(controller, request.containerId);
+  if (present !== undefined && present.spec.joinNamespace === namespace) {
+    for (const { spec, endpoint } of request.networks)
+      if (!present.endpoints.some(({ networkName }) => networkName === spec.name))
+        await controller.connect(present.id, endpoint);
+    return (await controller.sandbox(present.id)).endpoints;
+  }
+  // of a container that ended without podman's knowledge
+  if (present !== undefined) await controller.removeSandbox(present.id);
+  const sandbox = await controller.createSandbox({
     id: request.containerId,
     containerName: request.containerName,
     hostname: '',
@@ -40,10 +67,19 @@ async function setUp(controller: NetworkController, request: NetavarkRequest, na
     dns: { servers: request.dnsServers },
     endpoints: request.networks.map(({ endpoint }) => endpoint),
     ports: request.ports,
+    // podman listens on them itself, so that other programs do not take them
+    arePortsHeld: true,
   });
-  return Object.fromEntries(
-    request.networks.map(({ spec, hasNames }, index) => [spec.name, statusOf(endpoints[index], hasNames)]),
-  );
+  return sandbox.endpoints;
+}
+
+async function findSandbox(controller: NetworkController, id: string): Promise<Sandbox | undefined> {
+  try {
+    return await controller.sandbox(id);
+  } catch (error) {
+    if (BoxshipError.is(error, 'notFound')) return undefined;
+    throw error;
+  }
 }
 
 async function ensureNetwork(controller: NetworkController, { spec }: NetavarkNetwork): Promise<void> {
@@ -64,7 +100,7 @@ function statusOf(endpoint: Endpoint | undefined, hasNames: boolean): object {
     { address: endpoint.ipv6Address, length: endpoint.ipv6PrefixLength, gateway: endpoint.ipv6Gateway },
   ].filter(({ address }) => address !== '');
   return {
-    dns_search_domains: hasNames ? ['dns.podman'] : [],
+    dns_search_domains: hasNames ? [searchDomain] : [],
     dns_server_ips: hasNames ? [resolverAddress] : [],
     interfaces: {
       [endpoint.interfaceName]: {
@@ -78,9 +114,18 @@ function statusOf(endpoint: Endpoint | undefined, hasNames: boolean): object {
   };
 }
 
-/** The last container takes its networks along: podman keeps their definitions. */
+/**
+ * `podman network disconnect` is a teardown, too: of one network of several. The last container takes its networks along: podman
+ * keeps their definitions.
+ */
 async function tearDown(controller: NetworkController, request: NetavarkRequest): Promise<undefined> {
-  await controller.removeSandbox(request.containerId);
+  const present = await findSandbox(controller, request.containerId);
+  const isLeft = (endpoint: Endpoint): boolean =>
+    request.networks.some(({ spec }) => spec.name === endpoint.networkName);
+  if (present?.endpoints.every(isLeft) === true) await controller.removeSandbox(present.id);
+  else
+    for (const { networkId } of present?.endpoints.filter(isLeft) ?? [])
+      await controller.disconnect(request.containerId, networkId, { force: true });
   for (const { spec, id } of await controller.listNetworks()) {
     const isMeant = request.networks.some((network) => network.spec.name === spec.name);
     if (!isMeant || spec.labels[podmanLabel] === undefined) continue;

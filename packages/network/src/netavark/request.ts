@@ -35,7 +35,7 @@ export function parseRequest(input: string): NetavarkRequest {
   const infos = object(request['network_info']);
   const networks = Object.entries(object(request['networks'])).map(([name, options]) => {
     if (infos[name] === undefined) throw new BoxshipError('invalidArgument', `network_info of ${name} is missing`);
-    return networkOf(object(infos[name]), object(options));
+    return networkOf(object(infos[name]), object(options), text(request['container_name']));
   });
   return {
     containerId,
@@ -46,7 +46,12 @@ export function parseRequest(input: string): NetavarkRequest {
   };
 }
 
-function networkOf(info: Json, options: Json): NetavarkNetwork {
+/** The search domain of podman's containers: lookups of one word come with it. */
+export const searchDomain = 'dns.podman';
+const withDomain = (names: readonly string[]): string[] =>
+  [...new Set(names)].filter((name) => name !== '').flatMap((name) => [name, `${name}.${searchDomain}`]);
+
+function networkOf(info: Json, options: Json, containerName: string): NetavarkNetwork {
   const [driver, device] = [text(info['driver']) || 'bridge', text(info['network_interface'])];
   const deviceKey = driver === 'bridge' ? 'com.docker.network.bridge.name' : 'parent';
   const { mtu } = object(info['options']);
@@ -70,7 +75,7 @@ function networkOf(info: Json, options: Json): NetavarkNetwork {
     },
     endpoint: {
       network: text(info['name']),
-      aliases: texts(options['aliases']),
+      aliases: withDomain([containerName, ...texts(options['aliases'])]),
       driverOptions: { 'com.docker.network.endpoint.ifname': interfaceName },
       ...(ipv4Address === undefined ? {} : { ipv4Address }),
       ...(ipv6Address === undefined ? {} : { ipv6Address }),

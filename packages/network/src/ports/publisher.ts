@@ -1,8 +1,9 @@
 /** Gives sandboxes host ports: chooses the numbers, books them, holds them with listeners. The rules are the firewall's. */
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { BoxshipError } from '@boxship/base';
 import type { PortRequest, PublishedPort } from '../controller.ts';
 import { familyOf } from '../firewall/firewall.ts';
+import { readSysctl } from '../sysctl.ts';
 import { PortLedger, withBrackets } from './ledger.ts';
 import { listenPort } from './listener.ts';
 import type { PortListener, PortTarget } from './port-listener.ts';
@@ -26,6 +27,7 @@ export class PortPublisher implements Disposable {
   /**
    * Books and holds every port requested, beside those that the owner has; all or none.
    * @param hostIp the address that stands for "every address" on this network, e.g. `0.0.0.0`
+   * @param isHeld somebody else listens on the numbers: they are booked only
    * @throws unknown with Docker's texts when a port is taken
    */
   async allocate(
@@ -33,6 +35,7 @@ export class PortPublisher implements Disposable {
     requests: readonly PortRequest[],
     hostIp: string,
     wayOf: (family: 4 | 6) => PortWay = () => 'host',
+    isHeld = false,
   ): Promise<PublishedPort[]> {
     const before = this.#held.get(owner) ?? [];
     const added = (): PublishedPort[] => (this.#held.get(owner) ?? []).slice(before.length).map(({ port }) => port);
@@ -44,7 +47,7 @@ export class PortPublisher implements Disposable {
         for (const hostIp of addresses.filter((address) => wayOf(familyOf(address)) === 'own'))
           this.#hold(owner, { port: { protocol, containerPort, hostIp, hostPort: 0 }, listener: undefined });
         const ofHost = addresses.filter((address) => wayOf(familyOf(address)) === 'host');
-        if (ofHost.length > 0) await this.#allocateOne(owner, request, ofHost);
+        if (ofHost.length > 0) await this.#allocateOne(owner, request, ofHost, isHeld);
       }
       return added();
     } catch (error) {
@@ -54,7 +57,7 @@ export class PortPublisher implements Disposable {
   }
 
   /** Takes over ports found in the store at start. A port somebody else listens on meanwhile is still ours in the kernel. */
-  async restore(owner: string, ports: readonly PublishedPort[]): Promise<PublishedPort[]> {
+  async restore(owner: string, ports: readonly PublishedPort[], isHeld = false): Promise<PublishedPort[]> {
     const unheld: PublishedPort[] = [];
     for (const port of ports) {
       if (port.hostPort === 0) {
@@ -64,7 +67,7 @@ export class PortPublisher implements Disposable {
       this.#ledger.claim(port.protocol, port.hostIp, port.hostPort, owner);
       let listener: PortListener | undefined;
       try {
-        listener = await listenPort(port.protocol, port.hostIp, port.hostPort);
+        if (!isHeld) listener = await listenPort(port.protocol, port.hostIp, port.hostPort);
       } catch {
         unheld.push(port);
       }
@@ -109,13 +112,18 @@ export class PortPublisher implements Disposable {
     else list.push(held);
   }
 
-  async #allocateOne(owner: string, request: PortRequest, addresses: readonly string[]): Promise<void> {
+  async #allocateOne(
+    owner: string,
+    request: PortRequest,
+    addresses: readonly string[],
+    isHeld: boolean,
+  ): Promise<void> {
     const isChoice = request.hostPort === 0 || (request.hostPortEnd ?? 0) > request.hostPort;
     let foreign = 0;
     let lastError: unknown;
     for (const hostPort of this.#candidates(request)) {
       try {
-        await this.#take(owner, request, addresses, hostPort);
+        await this.#take(owner, request, addresses, { hostPort, isHeld });
         if (request.hostPort === 0) this.#lastEphemeral = hostPort;
         return;
       } catch (error) {
@@ -128,7 +136,12 @@ export class PortPublisher implements Disposable {
   }
 
   /** One number on all addresses, or none of them. */
-  async #take(owner: string, request: PortRequest, addresses: readonly string[], hostPort: number): Promise<void> {
+  async #take(
+    owner: string,
+    request: PortRequest,
+    addresses: readonly string[],
+    { hostPort, isHeld }: { readonly hostPort: number; readonly isHeld: boolean },
+  ): Promise<void> {
     const { protocol, containerPort } = request;
     const claimed: string[] = [];
     const listeners: PortListener[] = [];
@@ -137,7 +150,7 @@ export class PortPublisher implements Disposable {
         this.#ledger.claim(protocol, address, hostPort, owner);
         claimed.push(address);
       }
-      for (const address of addresses) listeners.push(await listen(protocol, address, hostPort));
+      for (const address of isHeld ? [] : addresses) listeners.push(await listen(protocol, address, hostPort));
     } catch (error) {
       for (const listener of listeners) listener[Symbol.dispose]();
       for (const address of claimed) this.#ledger.release(protocol, address, hostPort, owner);
@@ -193,8 +206,7 @@ function addressesOf(request: PortRequest, defaultHostIp: string): string[] {
 }
 
 function hasIPv6(): boolean {
-  const path = '/proc/sys/net/ipv6/conf/all/disable_ipv6';
-  return existsSync(path) && readFileSync(path, 'utf8').trim() === '0';
+  return readSysctl('net/ipv6/conf/all/disable_ipv6') === '0';
 }
 
 /** The kernel's own range for ports without a number; Docker takes the same. */

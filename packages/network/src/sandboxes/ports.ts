@@ -44,7 +44,7 @@ export async function bookPorts(
   const network = context.state.networks.get(gateway.networkId)?.network;
   const hostIp = network?.spec.options[optionKey.hostBinding] ?? '0.0.0.0';
   try {
-    return await context.ports.allocate(record.spec.id, requests, hostIp, wayOf);
+    return await context.ports.allocate(record.spec.id, requests, hostIp, wayOf, record.spec.arePortsHeld);
   } catch (error) {
     const cause = BoxshipError.from(error);
     throw new BoxshipError(
