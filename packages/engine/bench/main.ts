@@ -16,6 +16,7 @@ import { giveDisk } from './disk.ts';
 import { makeShape } from './images.ts';
 import { measure, quantile } from './measure.ts';
 import { pssOf } from './memory.ts';
+import { networkRows, portRows } from './network.ts';
 import { type Docker, type Row, rows } from './rows.ts';
 import { shimRows } from './shims.ts';
 
@@ -32,7 +33,7 @@ async function main(): Promise<void> {
   const peer = await startDockerd(peerHost);
   await importBusybox(ourHost, ours);
   await importBusybox(peerHost, peer);
-  const chosen = rows.filter(({ title }) => title.includes(wanted));
+  const chosen = [...rows, ...portRows].filter(({ title }) => title.includes(wanted));
   await fillRegistries(chosen, ourHost, peerHost);
   const lines: string[] = [];
   for (const row of chosen) {
@@ -56,6 +57,10 @@ async function main(): Promise<void> {
     lines.push(`| ${row.title} | ${ms(a)} | ${ms(b)} | **${ratio.toFixed(2)}** | ≤ ${row.target} |`);
     console.log(lines.at(-1));
   }
+  for await (const line of networkRows(`${ours.execRoot}/network/networkd.sock`, ourHost.directory, wanted)) {
+    lines.push(line);
+    console.log(line);
+  }
   const shims: string[] = [];
   const theirs = { docker: peer.docker, socket: peer.socket, directory: peerHost.directory };
   const own = { docker: ours.docker, socket: ours.socket, directory: ourHost.directory };
@@ -71,6 +76,7 @@ async function main(): Promise<void> {
 Written by \`pnpm bench\`. Both engines ran on one machine (${cpus().length} cores, Linux ${release()}, Node ${process.versions.node}) in interleaved
 rounds, each on a disk of its own, driven by the same docker CLI; the peer is Debian's dockerd with its containerd. Times are p25 / median in milliseconds.
 The ratio is of the medians: below 1 boxship is faster. The last column is the aim of the design.
+Where dockerd cannot be asked for a thing alone, its column is empty and the aim is in milliseconds.
 
 | What | dockerd | boxship | ratio | aim |
 | --- | --- | --- | --- | --- |
