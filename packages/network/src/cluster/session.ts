@@ -18,6 +18,10 @@ export interface SessionOptions {
 const firstPauseMs = 100;
 const longestPauseMs = 2000;
 
+const awayText = 'cluster store is away: containers go on, changes wait';
+// what is known of other hosts is kept in memory alone
+const neverThereText = `${awayText}; containers of other hosts are unknown by name until it is back`;
+
 export class ClusterSession implements AsyncDisposable {
   readonly #options: SessionOptions;
   readonly #end = new AbortController();
@@ -51,16 +55,18 @@ export class ClusterSession implements AsyncDisposable {
     const { signal } = this.#end;
     let pauseMs = firstPauseMs;
     let isAway = false;
+    let wasThere = false;
     while (!signal.aborted) {
       try {
         await this.#once(() => {
           if (isAway) log.info('cluster store is back', { store: store.name });
           isAway = false;
+          wasThere = true;
           pauseMs = firstPauseMs;
         });
       } catch (error) {
         if (signal.aborted) break;
-        if (!isAway) log.warn('cluster store is away: containers go on, changes wait', { store: store.name, error });
+        if (!isAway) log.warn(wasThere ? awayText : neverThereText, { store: store.name, error });
         isAway = true;
       }
       this.#isConnected = false;

@@ -48,6 +48,11 @@ export class TestNetworkd implements Disposable {
     return new Promise((resolve) => child.once('exit', (code, signal) => resolve(signal ?? code)));
   }
 
+  /** Stops it (`SIGSTOP`) or lets it go on (`SIGCONT`). */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#child?.kill(signal);
+  }
+
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     const end = this.ended();
     this.#child?.kill(signal);

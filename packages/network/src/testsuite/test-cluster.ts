@@ -3,7 +3,7 @@
  * networks in common.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { poll } from '@boxship/base';
 import {
@@ -21,6 +21,8 @@ import { TestHost } from './test-host.ts';
 
 const etcdAddress = '10.98.0.254';
 export const etcdUrl = `etcd://${etcdAddress}:2379`;
+
+const base64 = (text: string): string => Buffer.from(text).toString('base64');
 
 export class TestCluster implements AsyncDisposable {
   readonly hosts: readonly TestHost[];
@@ -102,13 +104,38 @@ export class TestCluster implements AsyncDisposable {
 
   /** Every key of the engines, with its text. */
   async entries(): Promise<Map<string, string>> {
-    const base64 = (text: string): string => Buffer.from(text).toString('base64');
     const plain = (text = ''): string => Buffer.from(text, 'base64').toString();
     const range = { key: base64('boxship/'), range_end: base64('boxship0') };
     const { kvs = [] } = JSON.parse(await this.etcd('v3/kv/range', range)) as {
       kvs?: { key: string; value?: string }[];
     };
     return new Map(kvs.map(({ key, value }) => [plain(key), plain(value)]));
+  }
+
+  /** Changes a key that means nothing to the engines: more often, and by more, than a watch that is not read can hold. */
+  async overflow(): Promise<void> {
+    const put = { key: base64('boxship/hosts/nobody'), value: base64('.'.repeat(10_000)) };
+    const file = join(this.#directory, 'put.json');
+    writeFileSync(file, JSON.stringify(put));
+    const host = this.hosts[0] as TestHost;
+    // the number behind the hash is curl's way to ask 200 times
+    const url = `http://${etcdAddress}:2379/v3/kv/put#[1-200]`;
+    await host.run(
+      this.#lan,
+      'curl',
+      '-sf',
+      '-Z',
+      '--parallel-max',
+      '100',
+      '--max-time',
+      '5',
+      '-o',
+      '/dev/null',
+      '-d',
+      `@${file}`,
+      url,
+    );
+    await this.etcd('v3/kv/deleterange', { key: put.key });
   }
 
   /** Makes etcd forget its history. */
