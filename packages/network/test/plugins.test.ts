@@ -3,10 +3,10 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { poll, randomId } from '@boxship/base';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import type { Sandbox } from '../src/index.ts';
+import type { PortRequest, Sandbox } from '../src/index.ts';
 import { TestNetworkd } from '../src/testsuite/networkd.ts';
 import { addressOf, refusal } from '../src/testsuite/suite.ts';
-import { neighbourAddress, TestHost } from '../src/testsuite/test-host.ts';
+import { hostAddress, neighbourAddress, TestHost } from '../src/testsuite/test-host.ts';
 
 let host: TestHost;
 let networkd: TestNetworkd;
@@ -25,13 +25,14 @@ afterEach(async () => {
   await host[Symbol.asyncDispose]();
 });
 
-const sandbox = (name: string, network = 'app'): Promise<Sandbox> =>
+const sandbox = (name: string, network = 'app', ports: readonly PortRequest[] = []): Promise<Sandbox> =>
   networkd.controller.createSandbox({
     id: randomId(),
     containerName: name,
     hostname: name,
     domainname: '',
     endpoints: [{ network }],
+    ports,
   });
 /** A loaded machine may need more than one try. */
 const reaches = (from: string, address: string): Promise<true | undefined> =>
@@ -57,6 +58,39 @@ describe('a network of a plugin', () => {
     await networkd.controller.removeNetwork('app');
     expect(host.census([plugin.runDirectory, networkd.runDirectory])).toEqual(before);
   });
+
+  test('ports are published by us: at the start, while the container lives, and by the successor, too', async () => {
+    await create();
+    const port = (hostPort: number): PortRequest => ({ protocol: 'tcp', containerPort: 80, hostIp: '', hostPort });
+    const a = await sandbox('a', 'app', [port(8080)]);
+    expect(a.ports.map(({ hostIp, hostPort }) => `${hostIp} ${hostPort}`)).toEqual(['0.0.0.0 8080', ':: 8080']);
+    host.serve(a.namespacePath, 80);
+    const ask = (hostPort: number) =>
+      Promise.all([
+        host.ask(host.neighbour, hostAddress, hostPort),
+        host.ask(host.namespace, '127.0.0.1', hostPort),
+        host.ask(host.namespace, '::1', hostPort),
+      ]);
+    // a listener of ours carries the connections: they come from the host, by the plugin's bridge
+    const answers = Array(3).fill('from 10.95.0.1');
+    const nothing = Array(3).fill(undefined);
+    expect(await ask(8080)).toEqual(answers);
+    await networkd.controller.publish(a.id, [port(8081)]);
+    expect(await ask(8081)).toEqual(answers);
+    await networkd.kill();
+    networkd.start();
+    expect((await networkd.controller.sandbox(a.id)).ports).toHaveLength(4);
+    for (const number of [8080, 8081]) expect(await ask(number)).toEqual(answers);
+    expect((await refusal(sandbox('late', 'app', [port(8080)]))).message).toContain('port is already allocated');
+    await networkd.controller.unpublish(a.id, [port(8081)]);
+    expect(await ask(8081)).toEqual(nothing);
+    await networkd.controller.disconnect(a.id, 'app');
+    expect(await ask(8080)).toEqual(nothing);
+    await networkd.controller.connect(a.id, { network: 'app' });
+    expect(await ask(8080)).toEqual(answers);
+    await networkd.controller.removeSandbox(a.id);
+    expect(await ask(8080)).toEqual(nothing);
+  }, 30_000);
 
   test('its words reach the user, and the network is not there', async () => {
     const refused = await refusal(create({ 'boxship.driver': 'token' }));
