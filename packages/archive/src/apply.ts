@@ -1,11 +1,13 @@
 /**
- * Unpacking an archive with two threads: this one reads and decompresses (zlib works on a pool thread), the worker hashes
- * and writes files. Neither waits for the other as long as there are free chunks.
+ * Unpacking an archive with three threads: this one reads, one worker decompresses and hashes, another one writes files. Nobody
+ * waits for anybody else as long as there are free slots, and this thread, which has others to serve, does next to nothing.
  */
+import { MessageChannel } from 'node:worker_threads';
 import type { ApplyOptions, ApplyTarget } from './apply/target.ts';
-import { decompress } from './compression.ts';
+import { SlotWriter, sharedSlots } from './expand/slots.ts';
+import { defaultLimits } from './limits.ts';
 import { WorkerJob } from './worker-pool.ts';
-import { type ArchiveSummary, chunkBytes, type FromWorker } from './worker-protocol.ts';
+import type { ArchiveSummary, FromWorker, LastMessage } from './worker-protocol.ts';
 
 export interface ApplyArchiveOptions extends ApplyOptions {
   readonly signal?: AbortSignal;
@@ -13,11 +15,14 @@ export interface ApplyArchiveOptions extends ApplyOptions {
   readonly onProgress?: (bytes: number) => void;
 }
 
-/** More would lie in memory without making anything faster: the slower side decides. */
-const slots = 8;
+// More would lie in memory without making anything faster: the slowest side decides.
+const inputSlots = 8;
+const outputSlots = 8;
+const inputBytes = 256 * 1024;
+const outputBytes = 512 * 1024;
 
 /**
- * Unpacks a tar archive, compressed or not, below a directory.
+ * Unpacks a tar archive, compressed or not, below a directory. What `source` yields is used before the next piece is asked for.
  *
  * Names cannot leave the directory: `..` stops at the top, links are resolved inside. Files appear as they are read; a
  * failure leaves what was unpacked so far.
@@ -31,45 +36,43 @@ export async function applyArchive(
   options: ApplyArchiveOptions = {},
 ): Promise<ArchiveSummary> {
   const { signal, onProgress, ...rest } = options;
-  await using job = await WorkerJob.open('apply', signal);
-  const memory = new SharedArrayBuffer(slots * chunkBytes);
-  job.send({ kind: 'apply', target, options: rest, memory });
-  const bytesOfSlots = new Uint8Array(memory);
-  const free = Array.from({ length: slots }, (_, slot) => slot);
-  const take = (message: FromWorker): void => {
-    if (message.kind === 'free') free.push(message.slot);
+  await using apply = await WorkerJob.open('apply', signal);
+  await using expand = await WorkerJob.open('expand', signal);
+  const input = sharedSlots(inputSlots, inputBytes);
+  const output = sharedSlots(outputSlots, outputBytes);
+  const { port1, port2 } = new MessageChannel();
+  apply.send({ kind: 'apply', target, options: rest, slots: output, from: port1 }, [port1]);
+  const limits = options.limits ?? defaultLimits;
+  expand.send({ kind: 'expand', input, output, limits, to: port2 }, [port2]);
+
+  const writer = new SlotWriter(input, (slot, length) => expand.send({ kind: 'chunk', slot, length }));
+  const onFreed = (message: FromWorker): void => {
+    if (message.kind !== 'freed') return;
+    writer.freed(message.slot);
+    onProgress?.(message.expandedBytes);
   };
-  const nextFree = async (): Promise<number> => {
-    for (let message = job.poll(); message !== undefined; message = job.poll()) take(message);
-    while (free.length === 0) take(await job.next(signal));
-    return free.shift() as number;
-  };
-  let slot: number | undefined;
-  let filled = 0;
-  let total = 0;
-  const flush = (): void => {
-    if (slot === undefined || filled === 0) return;
-    job.send({ kind: 'chunk', slot, length: filled });
-    total += filled;
-    slot = undefined;
-    filled = 0;
-    onProgress?.(total);
-  };
-  for await (const bytes of decompress(source, options.limits)) {
+  const work = Promise.all([lastOf(expand, signal, onFreed), lastOf(apply, signal)]);
+  work.catch((error: unknown) => writer.fail(error)); // also told when the source has ended
+  for await (const bytes of source) {
     signal?.throwIfAborted();
-    for (let at = 0; at < bytes.length; ) {
-      slot ??= await nextFree();
-      const piece = bytes.subarray(at, at + chunkBytes - filled);
-      bytesOfSlots.set(piece, slot * chunkBytes + filled);
-      filled += piece.length;
-      at += piece.length;
-      if (filled === chunkBytes) flush();
-    }
+    await writer.write(bytes);
   }
-  flush();
-  job.send({ kind: 'end' });
+  writer.flush();
+  expand.send({ kind: 'end' });
+  const [expanded, applied] = await work;
+  if (expanded.kind !== 'expanded' || applied.kind !== 'applied')
+    throw new TypeError('an archive worker mixed up jobs');
+  return { digest: expanded.digest, size: expanded.size, entries: applied.entries };
+}
+
+async function lastOf(
+  job: WorkerJob,
+  signal: AbortSignal | undefined,
+  onMessage: (message: FromWorker) => void = () => {},
+): Promise<LastMessage> {
   for (;;) {
     const message = await job.next(signal);
-    if (message.kind === 'done') return message.summary;
+    if (message.kind === 'expanded' || message.kind === 'applied') return message;
+    onMessage(message);
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The program of the archive thread: hashes and unpacks, or walks and packs, synchronously, so that the main thread does
- * neither. A sibling of the modules that start it, also in a bundle (`archive-worker.cjs`).
+ * The program of an archive thread: expands and hashes, or writes what another one has expanded, or walks and packs, so that the
+ * main thread does none of it. A sibling of the modules that start it, also in a bundle (`archive-worker.cjs`).
  */
 import { rmSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
@@ -8,37 +8,80 @@ import { BoxshipError } from '@boxship/base';
 import { Digester } from '@boxship/oci';
 import { LayerWriter } from './apply/layer-writer.ts';
 import { packArchive } from './diff/pack-archive.ts';
+import { Expander } from './expand/expander.ts';
+import { SlotWriter, viewOf } from './expand/slots.ts';
 import { TarParser } from './tar/parser.ts';
 import type { TreeCall, TreeUsage } from './tree/calls.ts';
 import { copyTreeSync } from './tree/copy.ts';
 import { measureTreeSync } from './tree/measure.ts';
-import { type ArchiveSummary, chunkBytes, type FromWorker, type ToWorker } from './worker-protocol.ts';
+import type { FromExpander, FromWorker, ToExpander, ToWorker } from './worker-protocol.ts';
 
-interface Job extends Disposable {
+interface Job {
   handle(message: ToWorker): void;
+  /** Ends it, wherever it is. */
+  dispose(): void | Promise<void>;
 }
 
 const send = (message: FromWorker, memory?: ArrayBuffer): void =>
   parentPort?.postMessage(message, memory === undefined ? [] : [memory]);
 
-function applyJob(start: ToWorker & { kind: 'apply' }): Job {
-  const writer = new LayerWriter(start.target, start.options);
-  const parser = new TarParser(writer, start.options.limits);
-  const digester = new Digester();
+function applyJob({ target, options, slots, from }: ToWorker & { kind: 'apply' }): Job {
+  const writer = new LayerWriter(target, options);
+  const parser = new TarParser(writer, options.limits);
+  const take = (message: FromExpander): void => {
+    if (message.kind === 'chunk') {
+      parser.push(viewOf(slots, message.slot, message.length));
+      from.postMessage(message.slot satisfies ToExpander);
+    } else {
+      parser.end();
+      writer.finish();
+      finish({ kind: 'applied', entries: parser.entries });
+    }
+  };
+  let isOver = false; // a port that was closed still gives what had come before
+  from.on('message', (message: FromExpander) => {
+    if (!isOver) guarded(() => take(message));
+  });
+  return {
+    handle: () => {},
+    dispose: () => {
+      isOver = true;
+      from.close();
+      writer[Symbol.dispose]();
+    },
+  };
+}
+
+function expandJob({ input, output, limits, to }: ToWorker & { kind: 'expand' }): Job {
+  const writer = new SlotWriter(output, (slot, length) => post({ kind: 'chunk', slot, length }));
+  const post = (message: FromExpander): void => to.postMessage(message);
+  to.on('message', (slot: ToExpander) => writer.freed(slot));
+  const onFreed = (slot: number, expandedBytes: number): void => send({ kind: 'freed', slot, expandedBytes });
+  const expander = new Expander({ input, output: writer, limits, onFreed });
+  let isCancelled = false;
+  const running = expander.run().then(
+    (summary) => {
+      if (isCancelled) return;
+      post({ kind: 'end' });
+      finish({ kind: 'expanded', ...summary });
+    },
+    (error: unknown) => {
+      if (!isCancelled) fail(error);
+    },
+  );
   return {
     handle(message) {
-      if (message.kind === 'chunk') {
-        const bytes = Buffer.from(start.memory, message.slot * chunkBytes, message.length);
-        digester.update(bytes);
-        parser.push(bytes);
-        send({ kind: 'free', slot: message.slot });
-      } else if (message.kind === 'end') {
-        parser.end();
-        writer.finish();
-        finish({ digest: digester.digest(), size: digester.size, entries: parser.entries });
-      }
+      if (message.kind === 'chunk') expander.input.filled(message.slot, message.length);
+      else if (message.kind === 'end') expander.input.end();
     },
-    [Symbol.dispose]: () => writer[Symbol.dispose](),
+    dispose: async () => {
+      isCancelled = true;
+      const error = new BoxshipError('cancelled', 'archive: cancelled');
+      expander.input.fail(error);
+      writer.fail(error);
+      to.close();
+      await running;
+    },
   };
 }
 
@@ -68,9 +111,10 @@ function packJob(start: ToWorker & { kind: 'pack' }): Job {
       }
       digester.update(chunk.subarray(0, length));
       send({ kind: 'packed', memory: message.memory, length }, message.memory);
-      if (isOver) finish({ digest: digester.digest(), size: digester.size, entries: count.entries });
+      if (isOver)
+        finish({ kind: 'done', summary: { digest: digester.digest(), size: digester.size, entries: count.entries } });
     },
-    [Symbol.dispose]: () => void pieces.return(), // closes the directories of the walk
+    dispose: () => void pieces.return(), // closes the directories of the walk
   };
 }
 
@@ -83,29 +127,43 @@ function treeCall(call: TreeCall): TreeUsage | undefined {
 
 let job: Job | undefined;
 
-function finish(summary: ArchiveSummary): void {
-  job?.[Symbol.dispose]();
+/** The job is over: its last message. */
+function finish(last: FromWorker): void {
+  void job?.dispose();
   job = undefined;
-  send({ kind: 'done', summary });
+  send(last);
 }
 
-parentPort?.on('message', (message: ToWorker) => {
+function fail(thrown: unknown): void {
+  const error = BoxshipError.from(thrown);
+  finish({
+    kind: 'failed',
+    error: { kind: error.kind, message: error.message, details: error.details, stack: error.stack },
+  });
+}
+
+function guarded(work: () => void): void {
   try {
+    work();
+  } catch (error) {
+    fail(error);
+  }
+}
+
+async function cancel(): Promise<void> {
+  const ended = job;
+  job = undefined;
+  await ended?.dispose();
+  send({ kind: 'cancelled' });
+}
+
+parentPort?.on('message', (message: ToWorker) =>
+  guarded(() => {
     if (message.kind === 'apply') job = applyJob(message);
+    else if (message.kind === 'expand') job = expandJob(message);
     else if (message.kind === 'pack') job = packJob(message);
     else if (message.kind === 'call') send({ kind: 'returned', usage: treeCall(message.call) });
-    else if (message.kind === 'cancel') {
-      job?.[Symbol.dispose]();
-      job = undefined;
-      send({ kind: 'cancelled' });
-    } else job?.handle(message); // chunks of a job that has failed are dropped
-  } catch (thrown) {
-    job?.[Symbol.dispose]();
-    job = undefined;
-    const error = BoxshipError.from(thrown);
-    send({
-      kind: 'failed',
-      error: { kind: error.kind, message: error.message, details: error.details, stack: error.stack },
-    });
-  }
-});
+    else if (message.kind === 'cancel') void cancel();
+    else job?.handle(message); // what comes for a job that has failed is dropped
+  }),
+);

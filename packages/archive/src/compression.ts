@@ -67,6 +67,22 @@ export async function peek(
   return { head, whole: whole() };
 }
 
+/** Told what has gone in and come out since, it throws resourceExhausted when that is more than an archive may be. */
+export function outputGuard(
+  limits: ArchiveLimits,
+  compression: LayerCompression,
+): (bytesIn: number, bytesOut: number) => void {
+  let allIn = 0;
+  let allOut = 0;
+  return (bytesIn, bytesOut) => {
+    allIn += bytesIn;
+    allOut += bytesOut;
+    if (allOut > limits.sizeBytes) throw overLimit(`more than ${limits.sizeBytes} bytes uncompressed`);
+    if (allOut > limits.ratioFromBytes && allOut > allIn * limits.ratio && compression !== 'none')
+      throw overLimit(`${allOut} bytes from ${allIn} compressed ones; the limit is a ratio of ${limits.ratio}`);
+  };
+}
+
 /** The uncompressed bytes of a stream. @throws invalidArgument (damaged), resourceExhausted (bomb), unimplemented */
 export async function* decompress(
   source: AsyncIterable<Uint8Array>,
@@ -74,8 +90,8 @@ export async function* decompress(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const { head, whole } = await peek(source);
   const compression = detectCompression(head);
+  const guard = outputGuard(limits, compression);
   let bytesIn = 0;
-  let bytesOut = 0;
   let sourceError: unknown;
   const counted = async function* (): AsyncGenerator<Uint8Array> {
     try {
@@ -88,15 +104,13 @@ export async function* decompress(
       throw error;
     }
   };
-  const guard = (chunk: Uint8Array) => {
-    bytesOut += chunk.length;
-    if (bytesOut > limits.sizeBytes) throw overLimit(`more than ${limits.sizeBytes} bytes uncompressed`);
-    if (bytesOut > limits.ratioFromBytes && bytesOut > bytesIn * limits.ratio && compression !== 'none')
-      throw overLimit(`${bytesOut} bytes from ${bytesIn} compressed ones; the limit is a ratio of ${limits.ratio}`);
+  const guarded = (chunk: Uint8Array) => {
+    guard(bytesIn, chunk.length);
+    bytesIn = 0;
     return chunk;
   };
   if (compression === 'none') {
-    for await (const chunk of counted()) yield guard(chunk);
+    for await (const chunk of counted()) yield guarded(chunk);
     return;
   }
   const failed = (error: unknown): unknown => {
@@ -108,12 +122,12 @@ export async function* decompress(
   };
   try {
     if (compression === 'gzip') {
-      for await (const chunk of expand(counted(), createGunzip(piecewise))) yield guard(chunk);
+      for await (const chunk of expand(counted(), createGunzip(piecewise))) yield guarded(chunk);
       return;
     }
     await using frames = new ZstdFrames(counted());
     while (await frames.advance())
-      for await (const chunk of expand(frames.frame(), createZstdDecompress(zstdOptions))) yield guard(chunk);
+      for await (const chunk of expand(frames.frame(), createZstdDecompress(zstdOptions))) yield guarded(chunk);
   } catch (error) {
     throw failed(error);
   }

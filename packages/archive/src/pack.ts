@@ -36,4 +36,4 @@ export function pack(request: PackRequest, options: { readonly signal?: AbortSig
   };
 }
 
-const pull = (job: WorkerJob, memory: ArrayBuffer): void => job.send({ kind: 'pull', memory }, memory);
+const pull = (job: WorkerJob, memory: ArrayBuffer): void => job.send({ kind: 'pull', memory }, [memory]);

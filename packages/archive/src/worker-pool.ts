@@ -2,7 +2,7 @@
  * The archive threads of this process: started when needed, used again, and ended after a while without work. They never
  * keep the process alive by themselves.
  */
-import { Worker } from 'node:worker_threads';
+import { type Transferable, Worker } from 'node:worker_threads';
 import { BoxshipError } from '@boxship/base';
 import type { FromWorker, ToWorker } from './worker-protocol.ts';
 import { acquireSlot, type JobKind } from './worker-slots.ts';
@@ -10,6 +10,8 @@ import { acquireSlot, type JobKind } from './worker-slots.ts';
 const idleMs = 10_000;
 const cancelMs = 60_000;
 const lastMessages: ReadonlySet<string> = new Set([
+  'applied',
+  'expanded',
   'done',
   'failed',
   'returned',
@@ -69,8 +71,8 @@ export class WorkerJob implements AsyncDisposable {
     }
   }
 
-  send(message: ToWorker, memory?: ArrayBuffer): void {
-    this.#worker.postMessage(message, memory === undefined ? [] : [memory]);
+  send(message: ToWorker, transferred: readonly Transferable[] = []): void {
+    this.#worker.postMessage(message, transferred);
   }
 
   /** A message that is there already. @throws as {@link next} */
@@ -90,9 +92,11 @@ export class WorkerJob implements AsyncDisposable {
       if (message !== undefined) return message;
       const { promise, resolve } = Promise.withResolvers<void>();
       this.#wake = resolve;
-      signal?.addEventListener('abort', () => resolve(), { once: true });
+      const onAbort = (): void => resolve();
+      signal?.addEventListener('abort', onAbort, { once: true });
       await promise;
-      this.#wake = undefined;
+      signal?.removeEventListener('abort', onAbort);
+      if (this.#wake === resolve) this.#wake = undefined;
     }
   }
 

@@ -1,12 +1,15 @@
 /**
- * The messages between the main thread and an archive worker. A worker does one job at a time. What is unpacked passes through
- * slots of shared memory: only their numbers are sent, and the worker sends each back, which is also the flow control. What
- * is packed is transferred.
+ * The messages between the main thread and archive workers, and between two of these. A worker does one job at a time. What is
+ * unpacked passes through slots of shared memory, from here to the worker that expands, and from there to the one that writes
+ * files. What is packed is transferred.
  */
+import type { MessagePort } from 'node:worker_threads';
 import type { ErrorKind } from '@boxship/base';
 import type { Digest } from '@boxship/oci';
 import type { ApplyOptions, ApplyTarget } from './apply/target.ts';
 import type { PackRequest } from './diff/request.ts';
+import type { SharedSlots } from './expand/slots.ts';
+import type { ArchiveLimits } from './limits.ts';
 import type { TreeCall, TreeUsage } from './tree/calls.ts';
 
 export interface ArchiveSummary {
@@ -22,18 +25,42 @@ export type ToWorker =
       readonly kind: 'apply';
       readonly target: ApplyTarget;
       readonly options: ApplyOptions;
-      /** Slots of {@link chunkBytes} each. */
-      readonly memory: SharedArrayBuffer;
+      readonly slots: SharedSlots;
+      /** Where {@link FromExpander} comes from and {@link ToExpander} goes to. */
+      readonly from: MessagePort;
     }
-  | { readonly kind: 'chunk'; readonly slot: number; readonly length: number }
+  | {
+      readonly kind: 'expand';
+      readonly input: SharedSlots;
+      readonly output: SharedSlots;
+      readonly limits: ArchiveLimits;
+      readonly to: MessagePort;
+    }
+  | FilledSlot
   | { readonly kind: 'end' }
   | { readonly kind: 'pack'; readonly request: PackRequest }
   | { readonly kind: 'pull'; readonly memory: ArrayBuffer }
   | { readonly kind: 'call'; readonly call: TreeCall }
   | { readonly kind: 'cancel' };
 
+export interface FilledSlot {
+  readonly kind: 'chunk';
+  readonly slot: number;
+  readonly length: number;
+}
+
+/** From the worker that expands to the one that writes files. */
+export type FromExpander = FilledSlot | { readonly kind: 'end' };
+/** And back: the number of a slot that was read. */
+export type ToExpander = number;
+
+export type LastMessage =
+  | { readonly kind: 'expanded'; readonly digest: Digest; readonly size: number }
+  | { readonly kind: 'applied'; readonly entries: number };
+
 export type FromWorker =
-  | { readonly kind: 'free'; readonly slot: number }
+  | { readonly kind: 'freed'; readonly slot: number; readonly expandedBytes: number }
+  | LastMessage
   | { readonly kind: 'packed'; readonly memory: ArrayBuffer; readonly length: number }
   | { readonly kind: 'done'; readonly summary: ArchiveSummary }
   | { readonly kind: 'failed'; readonly error: WireError }

@@ -25,7 +25,8 @@ export interface Applier {
    */
   apply(descriptor: Descriptor, mounts: readonly Mount[], options?: ApplyOptions): Promise<Descriptor>;
   /**
-   * The same with bytes that are not in the store yet; `open` gives them from the start, each time anew. Whether they are those of
+   * The same with bytes that are not in the store yet; `open` gives them from the start, each time anew, and each
+   * piece until the next one is asked for. Whether they are those of
    * the descriptor is for the caller to find out before it keeps what was unpacked. Absent where bytes cannot be handed over.
    */
   applyFrom?(

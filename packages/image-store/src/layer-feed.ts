@@ -7,7 +7,7 @@ import { BoxshipError } from '@boxship/base';
 import type { Descriptor } from '@boxship/oci';
 import type { ContentProvider, ContentWriter } from './content/store.ts';
 
-const readBytes = 1024 * 1024;
+const readBytes = 512 * 1024;
 /** Fewer bytes are waited for, unless they are the last: each piece costs a round through the pool. */
 const worthReading = 256 * 1024;
 /**
@@ -81,10 +81,11 @@ export class LayerFeed {
       await this.#next(signal);
   }
 
-  /** @throws aborted when the bytes are dropped, the signal's reason, and what the stores throw */
+  /** Each piece is valid until the next one is asked for. @throws aborted when the bytes are dropped, the signal's reason, and what the stores throw */
   async *read(signal?: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
     const generation = this.#generation;
     const { size } = this.#descriptor;
+    const buffer = Buffer.allocUnsafe(Math.min(readBytes, Math.max(size, 1))); // one for all: garbage of this size is collected at once
     for (let at = 0; at < size || size === 0; ) {
       signal?.throwIfAborted();
       if (this.#state === 'stored') {
@@ -94,7 +95,7 @@ export class LayerFeed {
       if (generation !== this.#generation)
         throw new BoxshipError('aborted', `ingest of ${this.#descriptor.digest} was dropped`);
       const { promise } = this.#changed;
-      const piece = at < this.#size ? await this.#piece(at) : undefined;
+      const piece = at < this.#size ? await this.#piece(buffer, at) : undefined;
       if (piece !== undefined) {
         at += piece.length;
         yield piece;
@@ -103,10 +104,9 @@ export class LayerFeed {
   }
 
   /** Undefined when the writer has ended meanwhile. */
-  async #piece(at: number): Promise<Uint8Array | undefined> {
-    const buffer = Buffer.allocUnsafe(Math.min(readBytes, this.#size - at));
+  async #piece(buffer: Buffer, at: number): Promise<Uint8Array | undefined> {
     try {
-      const got = (await this.#writer?.readAt?.(buffer, at)) ?? 0;
+      const got = (await this.#writer?.readAt?.(buffer.subarray(0, this.#size - at), at)) ?? 0;
       return got > 0 ? buffer.subarray(0, got) : undefined;
     } catch (error) {
       if (!BoxshipError.is(error, 'failedPrecondition')) throw error;

@@ -78,6 +78,7 @@ export async function fetchLayers(options: FetchLayersOptions): Promise<ImageCon
       source: (offset) =>
         fetchBlob(pull.registry, options.reference, layer, {
           offset,
+          isTransient: true, // writers have no claim to what they were given
           signal,
           onRetry: (seconds) => pull.onProgress?.({ kind: 'retrying', digest: layer.digest, seconds }),
         }),

@@ -118,7 +118,9 @@ for (const [name, open] of [
       }
       await withMounts(await snapshotter.mounts('two'), async (original) =>
         withMounts(await snapshotter.view('rebuilt', 'rebuilt-1'), async (rebuilt) => {
-          execFileSync('diff', ['-r', '--no-dereference', original, rebuilt]);
+          // diff calls devices different even when their numbers are the same
+          execFileSync('diff', ['-r', '--no-dereference', '--exclude=dev', original, rebuilt]);
+          expect(lstatSync(join(rebuilt, 'dev')).rdev).toBe(lstatSync(join(original, 'dev')).rdev);
           const stat = lstatSync(join(rebuilt, 'touched'));
           expect([stat.uid, stat.gid, stat.mode & 0o7777]).toEqual([3, 4, 0o4755]);
           expect(lstatSync(join(rebuilt, 'keep/linked')).nlink).toBe(2);

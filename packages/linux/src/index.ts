@@ -37,6 +37,7 @@ export {
   callAsync,
   check,
   declare,
+  declareExported,
   errnoName,
   type ForeignFunction,
   lastErrno,

@@ -20,6 +20,18 @@ export function declare(prototype: string): ForeignFunction {
   return libc.func(prototype) as unknown as ForeignFunction;
 }
 
+let ownSymbols: ReturnType<typeof koffi.load> | undefined;
+
+/** As {@link declare}, of a function that this program exports itself: Node.js gives addons its zlib so. Undefined when it does not. */
+export function declareExported(prototype: string): ForeignFunction | undefined {
+  ownSymbols ??= koffi.load(null);
+  try {
+    return ownSymbols.func(prototype) as unknown as ForeignFunction;
+  } catch {
+    return undefined; // koffi has no other way to ask
+  }
+}
+
 /** The same function called on a pool thread: for calls that block. libuv has four such threads; keep calls short. */
 export function callAsync(
   fn: ForeignFunction,

@@ -13,6 +13,8 @@ import type { HttpResponse } from './transport.ts';
 export interface FetchBlobOptions extends FetchOptions {
   /** First byte wanted. */
   readonly offset?: number;
+  /** Each piece is needed only until the next one is asked for. Default false. */
+  readonly isTransient?: boolean;
 }
 
 const attemptsWithoutProgress = 5;
@@ -64,7 +66,7 @@ async function* part(
   reference: Reference,
   descriptor: Descriptor,
   offset: number,
-  options: FetchOptions,
+  options: FetchBlobOptions,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const answer = await session.request(
     {
@@ -81,12 +83,22 @@ async function* part(
   let skip = skippedBytes(answer, offset);
   for await (const chunk of answer.body) {
     if (skip >= chunk.length) skip -= chunk.length;
-    else if (skip === 0) yield chunk;
-    else {
+    else if (skip === 0) {
+      yield chunk;
+      if (options.isTransient === true) free(chunk);
+    } else {
       yield chunk.subarray(skip);
       skip = 0;
     }
   }
+}
+
+/**
+ * Gives the memory of a piece back at once, if it is all of what was read from the socket, which nobody else has then. Left to the
+ * garbage, pieces of 64 KiB make V8 mark its whole heap after every few megabytes, which cost more than the hash.
+ */
+function free({ buffer, byteOffset, length }: Uint8Array): void {
+  if (buffer instanceof ArrayBuffer && byteOffset === 0 && length === buffer.byteLength) buffer.transfer(0);
 }
 
 /** Bytes to drop from an answer that starts before `offset`: a server may ignore Range. */
