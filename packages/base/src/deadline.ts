@@ -41,6 +41,17 @@ export async function withDeadline<T>(deadline: Deadline, work: (signal: AbortSi
   }
 }
 
+/** Waits for `work`, but no longer than `ms`: whether it came to its end. For what is not worth more of a wait. */
+export async function atMost(ms: number, work: Promise<unknown>): Promise<boolean> {
+  const { promise: late, resolve } = Promise.withResolvers<boolean>();
+  const timer = setTimeout(() => resolve(false), ms);
+  try {
+    return await Promise.race([work.then(() => true), late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** Resolves after `ms`, or rejects with the signal's reason. */
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {

@@ -1,6 +1,6 @@
 export { type AtomicWriteOptions, makeDirectorySync, syncDirectorySync, writeFileAtomicSync } from './atomic-file.ts';
 export { Broadcast } from './broadcast.ts';
-export { type Deadline, sleep, withDeadline } from './deadline.ts';
+export { atMost, type Deadline, sleep, withDeadline } from './deadline.ts';
 export { formatDurationNs, parseDurationNs } from './duration.ts';
 export { BoxshipError, type BoxshipErrorOptions, type ErrorKind, messageOf } from './errors.ts';
 export { fromGrpcStatus, type GrpcStatus, toGrpcStatus } from './errors-grpc.ts';

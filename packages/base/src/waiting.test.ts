@@ -1,11 +1,29 @@
 /** Deadlines, pauses, repetition. */
 import { describe, expect, it } from 'vitest';
-import { sleep, withDeadline } from './deadline.ts';
+import { atMost, sleep, withDeadline } from './deadline.ts';
 import { BoxshipError } from './errors.ts';
 import { poll, retry } from './retry.ts';
 
 const never = () => new Promise<never>(() => {});
 const wait = { component: 'containerd', operation: 'Tasks.Start', id: 'abc' } as const;
+
+describe('atMost', () => {
+  it('says whether the work came to its end, passes its failure on, and leaves no timer', async () => {
+    const timers = () => process.getActiveResourcesInfo().filter((each) => each === 'Timeout').length;
+    const before = timers();
+    expect(await atMost(60_000, Promise.resolve())).toBe(true);
+    expect(await atMost(5, never())).toBe(false);
+    await expect(atMost(60_000, Promise.reject(new Error('broken')))).rejects.toThrow('broken');
+    expect(timers()).toBe(before);
+  });
+
+  it('a failure after its time is nobody’s any more', async () => {
+    const late = Promise.withResolvers<void>();
+    expect(await atMost(5, late.promise)).toBe(false);
+    late.reject(new Error('late')); // would be an unhandled rejection, which fails the run
+    await sleep(1);
+  });
+});
 
 describe('withDeadline', () => {
   it('gives the result', async () => {

@@ -167,7 +167,7 @@ async function openParts(
         for (const task of manager.ofShim(shim)) task.holder.prepareSuccession();
       },
       onSucceeded: async (shim) => {
-        for (const task of manager.ofShim(shim)) task.holder.holdConsole();
+        for (const task of manager.ofShim(shim)) await manager.succeeded(task);
       },
       isIdle: (shim) => manager.ofShim(shim).length === 0 && !sandboxes.isSandbox(shim),
     }),
@@ -264,7 +264,12 @@ function makeHandlers(parts: Parts, exchange: EventExchange, options: Containerd
     sandboxes: sandboxesService({ database, table: sandboxTable }),
     snapshots: snapshotsService({ tables: parts, events: exchange }),
     streaming: streams.service(),
-    tasks: tasksService({ manager: parts.manager, containers: parts.containers, log }),
+    tasks: tasksService({
+      manager: parts.manager,
+      containers: parts.containers,
+      content: (namespace) => parts.content.in(namespace),
+      log,
+    }),
     transfer: transferService({
       streams,
       hosts: configureHosts(options.registries),

@@ -38,8 +38,15 @@ export function openFifo(path: string, options: OpenFifoOptions): number {
     closeSync(fd);
     throw new BoxshipError('invalidArgument', `${path} is not a FIFO`);
   }
-  if (options.isNonBlocking === false) setNonBlocking(fd, false);
-  return fd;
+  return options.isNonBlocking === false ? forInheritance(fd, access[options.access]) : fd;
+}
+
+/** Opened anew without O_NOFOLLOW, which stays among the flags of a file: CRIU opens it again through a link, with these. */
+function forInheritance(fd: number, flags: number): number {
+  const plain = openSync(`/proc/self/fd/${fd}`, flags | constants.O_NONBLOCK);
+  closeSync(fd);
+  setNonBlocking(plain, false);
+  return plain;
 }
 
 export function setNonBlocking(fd: number, isNonBlocking: boolean): void {

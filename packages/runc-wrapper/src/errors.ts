@@ -19,6 +19,9 @@ const kinds: readonly (readonly [RegExp, ErrorKind])[] = [
   [/unknown command|no help topic|unrecognized subcommand|requires a maximum of \d+ arguments/i, 'unimplemented'],
 ];
 
+/** The words of runc and crun for a host without it. */
+const withoutCriu = /criu.*executable file not found|could not load `?libcriu/i;
+
 /** The error for a command that ended with another code than 0. */
 export function runtimeError(
   verb: string,
@@ -27,7 +30,9 @@ export function runtimeError(
   said: string | undefined,
 ): BoxshipError {
   const message =
-    said ?? `${verb} exited with ${exitCode === undefined ? 'a signal' : `code ${exitCode}`} and no message`;
+    said === undefined
+      ? `${verb} exited with ${exitCode === undefined ? 'a signal' : `code ${exitCode}`} and no message`
+      : `${said}${withoutCriu.test(said) ? ': checkpoints need CRIU on the host, install its package criu' : ''}`;
   const kind = kinds.find(([pattern]) => pattern.test(message))?.[1] ?? 'unknown';
   return new BoxshipError(kind, message, { details: { verb, id, exitCode } });
 }

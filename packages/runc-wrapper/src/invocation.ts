@@ -30,4 +30,6 @@ export interface Invocation extends CallOptions {
   /** Undefined: as long as it takes. */
   readonly defaultTimeoutMs: number | undefined;
   readonly workingDirectory?: string;
+  /** Beside what every runtime is given. */
+  readonly environment?: Readonly<Record<string, string>>;
 }

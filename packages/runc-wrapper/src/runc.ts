@@ -18,6 +18,7 @@ import type {
   CheckpointOptions,
   ContainerState,
   CreateOptions,
+  CriuOptions,
   ExecOptions,
   ExecToEndOptions,
   ProcessTable,
@@ -39,7 +40,7 @@ export interface RuncOptions {
   readonly criuPath?: string;
 }
 
-type Extra = Pick<Invocation, 'stdio' | 'isOutputWanted' | 'workingDirectory'>;
+type Extra = Pick<Invocation, 'stdio' | 'isOutputWanted' | 'workingDirectory' | 'environment'>;
 
 const SECOND = 1000;
 /** Create, start and delete run hooks of the user; the rest only asks the kernel. */
@@ -190,23 +191,19 @@ export class Runc {
 
   /** Writes an image of the processes with CRIU. */
   async checkpoint(id: string, options: CheckpointOptions): Promise<void> {
-    const args = ['--image-path', options.imagePath];
-    if (options.workPath !== undefined) args.push('--work-path', options.workPath);
+    const args = criuFlags(options);
     if (options.isLeaveRunning === true) args.push('--leave-running');
-    if (options.isTcpEstablished === true) args.push('--tcp-established');
-    if (options.isExtUnixSk === true) args.push('--ext-unix-sk');
-    if (options.isShellJob === true) args.push('--shell-job');
-    if (options.isFileLocks === true) args.push('--file-locks');
-    for (const namespace of options.emptyNamespaces ?? []) args.push('--empty-ns', namespace);
-    await this.#run('checkpoint', id, [...args, id], CRIU_MS, options, { isOutputWanted: true });
+    await this.#run('checkpoint', id, [...args, id], CRIU_MS, options, {
+      isOutputWanted: true,
+      ...criuConfig(options),
+    });
   }
 
-  /** Makes a running container from such an image. */
+  /** Makes a running container from such an image; its descriptors 0 to 2 are CRIU's too, for what it is to inherit. */
   async restore(id: string, options: RestoreOptions): Promise<number> {
     const { isNoNewKeyring: _, ...creation } = options; // restore knows no such flag
-    const args = ['--image-path', options.imagePath, '--detach', '--no-subreaper', ...creationFlags(creation)];
-    if (options.workPath !== undefined) args.push('--work-path', options.workPath);
-    await this.#run('restore', id, [...args, id], CRIU_MS, options, inBundle(options));
+    const args = [...criuFlags(options), '--detach', '--no-subreaper', ...creationFlags(creation), id];
+    await this.#run('restore', id, args, CRIU_MS, options, { ...inBundle(options), ...criuConfig(options) });
     return readPid(options.pidFile);
   }
 
@@ -291,6 +288,20 @@ const extraFlags = (stdio: Stdio | undefined): string[] =>
 
 /** Relative paths of the specification are the bundle's. */
 const inBundle = ({ bundle, stdio }: Creation): Extra => ({ workingDirectory: bundle, ...(stdio && { stdio }) });
+
+function criuFlags(options: CriuOptions): string[] {
+  const args = ['--image-path', options.imagePath];
+  if (options.workPath !== undefined) args.push('--work-path', options.workPath);
+  if (options.isTcpEstablished === true) args.push('--tcp-established');
+  if (options.isExtUnixSk === true) args.push('--ext-unix-sk');
+  if (options.isShellJob === true) args.push('--shell-job');
+  if (options.isFileLocks === true) args.push('--file-locks');
+  for (const namespace of options.emptyNamespaces ?? []) args.push('--empty-ns', namespace);
+  return args;
+}
+
+const criuConfig = ({ criuConfigPath }: CriuOptions): Extra =>
+  criuConfigPath === undefined ? {} : { environment: { CRIU_CONFIG_FILE: criuConfigPath } };
 
 /** The last column may hold spaces. */
 function splitRow(row: string, columns: number): string[] {

@@ -31,10 +31,11 @@ export function startCommand(call: Invocation, args: readonly string[]): Started
 const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** One thread of Go at a time: what a runtime does is one thing after the other, and each further thread costs it time. */
-const environment = (): Record<string, string> => ({
+const environment = (call: Invocation): Record<string, string> => ({
   PATH: process.env['PATH'] ?? defaultPath,
   XDG_RUNTIME_DIR: process.env['XDG_RUNTIME_DIR'] ?? '/run',
   GOMAXPROCS: '1',
+  ...call.environment,
 });
 
 const signalNames = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
@@ -44,7 +45,7 @@ function startQuietly(call: Invocation, args: readonly string[]): StartedCommand
   try {
     const { pid, ended } = spawnProcess(call.binary, {
       arguments: args,
-      env: environment(),
+      env: environment(call),
       stdio: [stdin, stdout, stderr, ...extra],
       workingDirectory: call.workingDirectory,
     });
@@ -79,7 +80,7 @@ const text = (output: unknown): string => (typeof output === 'string' ? output.t
 export function outputOptions(call: Invocation): Options {
   return {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: environment(),
+    env: environment(call),
     extendEnv: false,
     reject: false,
     // a group of its own: a signal to ours does not reach it, and its tree can be ended at once

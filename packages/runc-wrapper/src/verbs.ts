@@ -34,21 +34,25 @@ export interface ExecOptions extends CallOptions {
 /** For {@link Runc.execToEnd}: the runtime stays until the process has ended. */
 export type ExecToEndOptions = Pick<ExecOptions, 'processFile' | 'stdio' | keyof CallOptions>;
 
-export interface CheckpointOptions extends CallOptions {
+/** What CRIU takes along, or brings back. */
+export interface CriuOptions {
   readonly imagePath: string;
+  /** Where CRIU writes its logs. */
   readonly workPath?: string;
-  readonly isLeaveRunning?: boolean;
   readonly isTcpEstablished?: boolean;
   readonly isExtUnixSk?: boolean;
   readonly isShellJob?: boolean;
   readonly isFileLocks?: boolean;
   readonly emptyNamespaces?: readonly string[];
+  /** A file with options of CRIU itself, one a line, for what the runtime has no flag for (criu(8), configuration files). */
+  readonly criuConfigPath?: string;
 }
 
-export interface RestoreOptions extends CreateOptions {
-  readonly imagePath: string;
-  readonly workPath?: string;
+export interface CheckpointOptions extends CriuOptions, CallOptions {
+  readonly isLeaveRunning?: boolean;
 }
+
+export interface RestoreOptions extends CriuOptions, CreateOptions {}
 
 /** `state` and the rows of `list`; runc adds fields to those of the specification. */
 export interface ContainerState extends RuntimeState {

@@ -85,6 +85,25 @@ describe('a runtime that misbehaves', () => {
     });
   });
 
+  it('that finds no CRIU is told with what to install', async () => {
+    const said = 'CRIU version check failed: exec: \\"criu\\": executable file not found in $PATH';
+    const body = `[ "$2" ] && echo '{"level":"error","msg":"${said}"}' > "$2"; exit 1`;
+    const runc = script('no-criu', `while [ "$1" != --log ]; do shift; done; ${body}`);
+    await expect(runc.checkpoint('c1', { imagePath: directory })).rejects.toThrow(
+      /not found in \$PATH: .*package criu/,
+    );
+  });
+
+  it('gives options of CRIU to checkpoints and restores alone', async () => {
+    const file = join(directory, 'criu-options');
+    const runc = script('criu-env', `echo "$CRIU_CONFIG_FILE" >> ${file}; echo 1 > ${directory}/pid`);
+    const paths = { imagePath: directory, bundle: directory, pidFile: join(directory, 'pid') };
+    await runc.checkpoint('c1', { imagePath: directory, criuConfigPath: '/a' });
+    await runc.restore('c1', { ...paths, criuConfigPath: '/b' });
+    await runc.start('c1');
+    expect(readFileSync(file, 'utf8')).toBe('/a\n/b\n\n');
+  });
+
   it('that fails in silence is reported with verb and code', async () => {
     await expect(script('mute', 'exit 7').start('c1')).rejects.toThrow('start exited with code 7');
   });

@@ -3,7 +3,7 @@
  * bounded; beyond it the oldest are dropped, and that is logged (exit status is in files too, so no truth is lost).
  */
 import { type Envelope, encodeAny, eventsTtrpc, nowTimestamp, ttrpcNamespaceKey } from '@boxship/api';
-import { BoxshipError, type Logger, sleep } from '@boxship/base';
+import { atMost, BoxshipError, type Logger, sleep } from '@boxship/base';
 import { TtrpcClient } from '@boxship/ttrpc';
 
 const MAX_QUEUE = 2048;
@@ -49,10 +49,7 @@ export class TtrpcPublisher implements Publisher {
 
   async flush(timeoutMs: number): Promise<void> {
     if (!this.#isRunning) return;
-    const limit = new AbortController();
-    const idle = new Promise<void>((resolve) => this.#idleWaiters.push(resolve));
-    await Promise.race([idle, sleep(timeoutMs, limit.signal)]);
-    limit.abort();
+    await atMost(timeoutMs, new Promise<void>((resolve) => this.#idleWaiters.push(resolve)));
   }
 
   async #run(): Promise<void> {

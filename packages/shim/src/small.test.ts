@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { identifyGroup, socketPath } from './address.ts';
 import { parseArguments } from './arguments.ts';
 import { parseOutputTarget } from './log/logging-uri.ts';
+import { inheritedFiles, readImageNotes, writeImageNotes } from './task/checkpoint-image.ts';
 import { allowed, checkAllowed, checkEdge, edges, states, type Verb } from './task/state.ts';
 
 describe('command line', () => {
@@ -109,5 +110,37 @@ describe('states', () => {
         if (from === to || edges[from].includes(to)) expect(() => checkEdge(from, to)).not.toThrow();
         else expect(() => checkEdge(from, to)).toThrow('illegal change');
       }
+  });
+});
+
+describe('notes beside an image of CRIU', () => {
+  let directory: string;
+  beforeEach(() => {
+    directory = mkdtempSync(join(tmpdir(), 'notes-'));
+  });
+  afterEach(() => rmSync(directory, { recursive: true }));
+  const notes = (key: string) => ({
+    version: 1 as const,
+    files: [{ key, stream: 'stderr' as const }],
+    isTcpEstablished: false,
+    isExtUnixSk: false,
+    isShellJob: false,
+    isFileLocks: false,
+    emptyNamespaces: [],
+  });
+
+  it('say which descriptor each file of the host becomes', () => {
+    writeImageNotes(directory, notes('file[1f:abc]'));
+    const read = readImageNotes(directory);
+    expect(read === undefined ? [] : inheritedFiles(read)).toEqual(['inherit-fd fd[2]:file[1f:abc]']);
+  });
+  it('cannot bring other options into the configuration of CRIU', () => {
+    for (const key of ['file[1:2]\naction-script /evil', 'file[1:2] ', '../x']) {
+      writeImageNotes(directory, notes(key));
+      expect(() => readImageNotes(directory)).toThrow('none that this shim can read');
+    }
+  });
+  it('are absent from an image of another shim', () => {
+    expect(readImageNotes(directory)).toBeUndefined();
   });
 });

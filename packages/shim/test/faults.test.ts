@@ -1,9 +1,10 @@
 /** What containers and the machine do to a shim: awkward output, orphans without number, a pid that is somebody else's by now. */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
+import { poll } from '@boxship/base';
 import { childrenOf, processStat } from '@boxship/linux';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { inFull } from '../../tooling/full.ts';
@@ -105,18 +106,6 @@ describe('output of any kind', () => {
 });
 
 describe('processes', () => {
-  it("a checkpoint that CRIU refuses is told in the runtime's words, and the container goes on", async () => {
-    const { id, bundle } = await h.run1(['sleep', '1000'], { stdout: h.logUri(join(h.root, 'ck.log')) });
-    const checkpoint = h.task.checkpoint({ id, path: join(bundle, 'image'), options: undefined });
-    // its output leads into FIFOs of the host, which CRIU does not take along
-    await expect(checkpoint).rejects.toThrow(/^OCI runtime checkpoint failed: ./);
-    expect((await h.task.state({ id, execId: '' })).status).toBe(2);
-    expect(h.topics(id)).not.toContain('/tasks/checkpointed');
-    await h.task.kill({ id, execId: '', signal: 9, all: false });
-    await h.wait(id);
-    await h.task.delete({ id, execId: '' });
-  });
-
   it(
     'orphans without number leave no zombie with the shim',
     async () => {
@@ -131,27 +120,49 @@ describe('processes', () => {
     inFull(300_000, 60_000),
   );
 
-  it('a pid that is a stranger by now is never taken for the container, nor signalled', async () => {
-    const { id, bundle, pid } = await h.run1(['sleep', '1000']);
-    const stranger = spawn('sleep', ['1000'], { stdio: 'ignore' });
+  it('a pid that the kernel has given to a stranger is never taken for the container, nor signalled', async () => {
+    const { id, pid } = await h.run1(['sleep', '1000']);
+    const execId = await h.exec(id, ['sleep', '1000']);
+    const exec = await h.task.start({ id, execId });
     const ended = new Promise((resolve) => h.client.closed.then(resolve, resolve));
     kill(h.shimPid);
     await ended;
-    for (const keeper of h.keeperPids()) kill(keeper);
+    for (const keeper of h.keeperPids()) kill(keeper); // a handle of the old process would tell them apart
     kill(pid);
-    await h.until(() => [undefined, 'Z'].includes(processStat(pid)?.state));
-    // as if the kernel had given the number to another process: the record names a pid that lives, started at another time
-    const record = join(bundle, 'shim.json');
-    writeFileSync(record, readFileSync(record, 'utf8').replaceAll(`"pid":${pid},`, `"pid":${stranger.pid},`));
+    const pids = [pid, exec.pid];
+    await h.until(() => pids.every((each) => processStat(each) === undefined));
+    const strangers = await Promise.all(pids.map(spawnAs));
     await h.startShim();
-    expect((await h.task.state({ id, execId: '' })).status).toBe(3);
-    await expect(h.task.kill({ id, execId: '', signal: 9, all: false })).rejects.toMatchObject({ kind: 'notFound' });
+    for (const process of ['', execId]) {
+      expect((await h.task.state({ id, execId: process })).status).toBe(3);
+      const kill9 = h.task.kill({ id, execId: process, signal: 9, all: false });
+      await expect(kill9).rejects.toMatchObject({ kind: 'notFound' });
+    }
+    // whether there was anything to kill is not the question
+    await h.task.kill({ id, execId: '', signal: 9, all: true }).catch(() => {});
     await expect(
       h.task.exec({ id, execId: 'x', terminal: false, stdin: '', stdout: '', stderr: '', spec: undefined }),
     ).rejects.toThrow('stopped state');
+    expect(await h.wait(id)).toBe(255);
+    await h.task.delete({ id, execId });
     await h.task.delete({ id, execId: '' });
-    expect(stranger.signalCode).toBeNull();
-    expect(processStat(stranger.pid ?? 0)?.state).toBe('S');
-    stranger.kill('SIGKILL');
+    for (const stranger of strangers) {
+      expect(stranger.signalCode).toBeNull();
+      expect(processStat(stranger.pid ?? 0)?.state).toBe('S');
+      stranger.kill('SIGKILL');
+    }
   });
 });
+
+/** A process with this very pid: the kernel gives the next one after that in `ns_last_pid` which is free. */
+async function spawnAs(pid: number): Promise<ChildProcess> {
+  const child = await poll({ everyMs: 1, timeoutMs: 20_000 }, () => {
+    writeFileSync('/proc/sys/kernel/ns_last_pid', String(pid - 1));
+    const tried = spawn('sleep', ['1000'], { stdio: 'ignore' });
+    if (tried.pid === pid) return tried;
+    tried.kill('SIGKILL'); // somebody else was quicker
+    return undefined;
+  });
+  if (child === undefined) throw new Error(`no process could be given the pid ${pid}`);
+  return child;
+}

@@ -31,13 +31,17 @@ export interface ReceivedEvent {
   readonly value: Record<string, unknown>;
 }
 
+const isBundleWanted = process.env['BOXSHIP_TEST_BUILT'] === '1';
 const source = join(import.meta.dirname, '../src');
 
-/** An executable that runs a program of this package: from its sources, in full runs as it is installed. */
+/**
+ * An executable that runs a program of this package: from its sources, in full runs as it is installed; so, too, in the virtual
+ * machine, where it would take long to start otherwise.
+ */
 export function makeExecutable(directory: string, name: string, entry: string): string {
   const path = join(directory, name);
   const bundle = join(source, '../dist', entry === 'main.ts' ? 'shim.cjs' : 'logger.cjs');
-  const program = isFull ? bundle : `--conditions=@boxship/source ${join(source, entry)}`;
+  const program = isFull || isBundleWanted ? bundle : `--conditions=@boxship/source ${join(source, entry)}`;
   const command = `exec ${process.execPath} --no-warnings ${program} "$@"`;
   writeFileSync(path, `#!/bin/sh\n${command}\n`);
   chmodSync(path, 0o755);
@@ -175,6 +179,7 @@ export class Harness implements AsyncDisposable {
       stdin: options.stdin ?? '',
       stdout: options.stdout ?? '',
       stderr: options.stderr ?? '',
+      checkpoint: options.checkpoint ?? '',
       options: { typeUrl: 'containerd.runc.v1.Options', value: this.options(options.binary) },
     });
     return { id, bundle, pid };
@@ -271,6 +276,8 @@ export interface CreateTestOptions {
   readonly stdout?: string;
   readonly stderr?: string;
   readonly binary?: string;
+  /** Directory of the image to restore. */
+  readonly checkpoint?: string;
   readonly spec?: Partial<TestSpec>;
 }
 

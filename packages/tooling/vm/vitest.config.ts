@@ -11,7 +11,7 @@ export default defineConfig({
     pool: 'forks',
     isolate: false,
     fileParallelism: false,
-    execArgv: ['--conditions=@boxship/source'],
+    execArgv: process.env['BOXSHIP_TEST_BUILT'] === '1' ? [] : ['--conditions=@boxship/source'],
     experimental: { viteModuleRunner: false },
     testTimeout: 120_000,
     hookTimeout: 120_000,

@@ -2,7 +2,7 @@
  * The tasks of all namespaces: creation (bundle, shim, runtime), deletion, and what happens when a shim dies. Verbs that only
  * relay to the shim are in services/tasks.ts.
  */
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Any, eventTypes, type Mount, type shimTask, toTimestamp } from '@boxship/api';
 import { BoxshipError, failPoint, KeyedMutex, type Logger, messageOf } from '@boxship/base';
@@ -36,7 +36,10 @@ export interface NewTask {
   readonly stdout: string;
   readonly stderr: string;
   readonly terminal: boolean;
+  /** Directory of an image of CRIU from which the start restores the task; empty: none. */
   readonly checkpoint: string;
+  /** Makes such a directory where it is told to, instead. */
+  readonly unpackCheckpoint?: ((directory: string) => Promise<void>) | undefined;
   /** In whose shim it is to be; empty: none. */
   readonly sandbox: string;
   /** Of a shim that serves a sandbox; empty: containerd knows it. */
@@ -46,6 +49,7 @@ export interface NewTask {
 // runc waits for the container's own mounts and hooks; its own limit is longer than any healthy start
 const createTimeoutMs = 120_000;
 const deleteTimeoutMs = 60_000;
+const stateTimeoutMs = 10_000;
 
 export class TaskManager {
   readonly #options: TaskManagerOptions;
@@ -82,6 +86,7 @@ export class TaskManager {
     await failPoint('start.bundle-written');
     let shim: Shim | undefined;
     try {
+      const checkpoint = await prepareCheckpoint(bundle, request);
       shim = await this.#shimFor(binary, bundle, request);
       const { pid } = await shim.call(
         { operation: 'Create', id, timeoutMs: createTimeoutMs, isRepeatable: false },
@@ -94,7 +99,7 @@ export class TaskManager {
             stdin: request.stdin,
             stdout: request.stdout,
             stderr: request.stderr,
-            checkpoint: request.checkpoint,
+            checkpoint,
             parentCheckpoint: '',
             options: request.options,
           }),
@@ -121,6 +126,26 @@ export class TaskManager {
         });
     }
     return task;
+  }
+
+  /** The start of a task has restored its processes: only now there is an init. */
+  restored(task: Task, pid: number): void {
+    task.holder[Symbol.dispose]();
+    task.pid = pid;
+    task.holder = new InitHolder(task.bundle.path, pid);
+    task.holder.holdConsole();
+    task.holder.holdStdio('');
+    rmSync(restoreDirectory(task.bundle), { recursive: true, force: true });
+  }
+
+  /** A successor of its shim serves: it may have found the task restored. */
+  async succeeded(task: Task): Promise<void> {
+    task.holder.holdConsole();
+    if (task.pid > 0) return;
+    const { id } = task.bundle;
+    const call = { operation: 'State', id, timeoutMs: stateTimeoutMs, isRepeatable: true };
+    const { pid } = await task.shim.call(call, (client) => client.state({ id, execId: '' }));
+    if (pid > 0) this.restored(task, pid);
   }
 
   /** @throws notFound, unknown while it runs */
@@ -203,6 +228,16 @@ export class TaskManager {
     this.#tasks.delete(taskKey(task.bundle.namespace, task.bundle.id));
     task.holder[Symbol.dispose]();
   }
+}
+
+const restoreDirectory = (bundle: Bundle): string => join(bundle.workPath, 'restore');
+
+/** The directory that the shim is to restore from; empty: none. */
+async function prepareCheckpoint(bundle: Bundle, request: NewTask): Promise<string> {
+  if (request.checkpoint !== '' || request.unpackCheckpoint === undefined) return request.checkpoint;
+  const directory = restoreDirectory(bundle);
+  await request.unpackCheckpoint(directory);
+  return directory;
 }
 
 function describeFailure(error: unknown): unknown {

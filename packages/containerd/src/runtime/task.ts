@@ -6,8 +6,9 @@ import type { Shim } from './shim.ts';
 export interface Task {
   readonly bundle: Bundle;
   readonly shim: Shim;
-  readonly pid: number;
-  readonly holder: InitHolder;
+  /** 0 while the task waits for the start that restores it. */
+  pid: number;
+  holder: InitHolder;
 }
 
 export const taskKey = (namespace: string, id: string): string => `${namespace}/${id}`;

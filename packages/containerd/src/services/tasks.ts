@@ -1,4 +1,6 @@
 /** `containerd.services.tasks.v1.Tasks`: relays to shims. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import {
   type CallContext,
   type containers,
@@ -10,11 +12,14 @@ import {
   type tasks as wire,
 } from '@boxship/api';
 import { BoxshipError, checkIdentifier, type Logger, messageOf, parseFilters } from '@boxship/base';
+import type { ContentStore } from '@boxship/image-store';
 import type { RecordTable } from '../metadata/record-table.ts';
+import { imagePathOf, restorePathOf, storeCheckpoint, unpackCheckpoint } from '../runtime/checkpoint.ts';
 import type { TaskClient } from '../runtime/shim.ts';
 import type { Task } from '../runtime/task.ts';
 import type { TaskManager } from '../runtime/task-manager.ts';
 import { getContainer } from './containers.ts';
+import { fromWireDescriptor, toWireDescriptor } from './convert.ts';
 
 const SIGKILL = 9;
 const stateTimeoutMs = 2_000; // containerd's io.containerd.timeout.task.state
@@ -22,10 +27,13 @@ const stateTimeoutMs = 2_000; // containerd's io.containerd.timeout.task.state
 const callTimeoutMs = 10_000;
 /** Calls that run the OCI runtime: to freeze a container may take as long as its disk. */
 const freezeTimeoutMs = 35_000;
+/** CRIU moves all memory of a container to or from the disk. The shim has a limit of its own, which is shorter. */
+const criuTimeoutMs = 620_000;
 
 export function tasksService(options: {
   manager: TaskManager;
   containers: RecordTable<containers.Container>;
+  content: (namespace: string) => ContentStore;
   log: Logger;
 }): ServiceHandlers<typeof wire.TasksService> {
   const { manager, log } = options;
@@ -61,6 +69,7 @@ export function tasksService(options: {
     async create(request, context) {
       const { namespace } = context;
       const container = getContainer(options.containers, namespace, request.containerId);
+      const { checkpoint } = request;
       const task = await manager.create({
         namespace,
         id: container.id,
@@ -72,7 +81,14 @@ export function tasksService(options: {
         stdout: request.stdout,
         stderr: request.stderr,
         terminal: request.terminal,
-        checkpoint: '',
+        checkpoint: restorePathOf(request.options),
+        unpackCheckpoint:
+          checkpoint === undefined
+            ? undefined
+            : (directory) => {
+                const descriptor = fromWireDescriptor(checkpoint);
+                return unpackCheckpoint(options.content(namespace), descriptor, directory, context.signal);
+              },
         sandbox: container.sandbox,
         taskApiAddress: request.taskApiAddress,
       });
@@ -81,9 +97,11 @@ export function tasksService(options: {
     async start(request, context) {
       const { execId } = request;
       const call = { operation: 'Start', timeoutMs: 120_000 };
-      const { holder } = manager.get(context.namespace, request.containerId);
+      const task = manager.get(context.namespace, request.containerId);
+      if (task.pid === 0 && execId === '') call.timeoutMs = criuTimeoutMs;
       const answer = await relay(request, context, call, (client, id) => client.start({ id, execId }));
-      if (execId !== '') holder.holdStdio(execId);
+      if (execId !== '') task.holder.holdStdio(execId);
+      else if (task.pid === 0) manager.restored(task, answer.pid);
       return answer;
     },
     async delete(request, context) {
@@ -167,8 +185,21 @@ export function tasksService(options: {
         client.pids({ id }),
       );
     },
-    async checkpoint() {
-      throw new BoxshipError('unimplemented', 'checkpoint needs CRIU, which this server does not drive');
+    async checkpoint(request, context) {
+      const { namespace, lease, signal } = context;
+      const container = getContainer(options.containers, namespace, request.containerId);
+      const { bundle } = manager.get(namespace, container.id);
+      const wanted = imagePathOf(request.options);
+      const path = wanted === '' ? mkdtempSync(join(bundle.workPath, 'checkpoint-')) : wanted;
+      const call = { operation: 'Checkpoint', timeoutMs: criuTimeoutMs };
+      try {
+        await relay(request, context, call, (client, id) => client.checkpoint({ id, path, options: request.options }));
+        if (wanted !== '') return { descriptors: [] }; // it is where the caller wants it, and nowhere else
+        const stored = await storeCheckpoint(options.content(namespace), path, container.spec, { lease, signal });
+        return { descriptors: stored.map(toWireDescriptor) };
+      } finally {
+        if (wanted === '') rmSync(path, { recursive: true, force: true });
+      }
     },
     async update(request, context) {
       const { resources, annotations } = request;

@@ -8,7 +8,7 @@
  * process holds `<prefix>.stdin` open as well.
  */
 import { closeSync, rmSync } from 'node:fs';
-import { type Logger, sleep } from '@boxship/base';
+import { atMost, type Logger } from '@boxship/base';
 import { duplicateFd, openFifo, setWindowSize, sharedPoller, type WindowSize } from '@boxship/linux';
 import type { Stdio } from '@boxship/runc-wrapper';
 import { parseOutputTarget } from '../log/logging-uri.ts';
@@ -179,18 +179,17 @@ export class ProcessStdio {
 
   /** After the exit: resolves when the output written until now has been delivered, or after two seconds. */
   async drain(): Promise<void> {
-    const drained = Promise.all(this.#outputs.pumps.map((pump) => pump.drain()));
-    const limit = new AbortController();
-    await Promise.race([drained, sleep(DRAIN_MS, limit.signal)]);
-    limit.abort(); // the rejection of the sleep has no reader any more
+    await atMost(DRAIN_MS, Promise.all(this.#outputs.pumps.map((pump) => pump.drain())));
+  }
+
+  /** While the process is stopped: resolves when nothing of its output is in a pipe any more, or after two seconds. */
+  async caughtUp(): Promise<void> {
+    await atMost(DRAIN_MS, Promise.all(this.#outputs.pumps.map((pump) => pump.caughtUp())));
   }
 
   /** Resolves when every writer is gone and all output is delivered, or after two seconds. */
   async settled(): Promise<void> {
-    const ended = Promise.all(this.#outputs.pumps.map((pump) => pump.ended));
-    const limit = new AbortController();
-    await Promise.race([ended, sleep(DRAIN_MS, limit.signal)]);
-    limit.abort();
+    await atMost(DRAIN_MS, Promise.all(this.#outputs.pumps.map((pump) => pump.ended)));
   }
 
   /** Ends everything and removes the files. */

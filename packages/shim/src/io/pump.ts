@@ -69,14 +69,19 @@ export class Pump {
   }
 
   /** Resolves when everything written into the source before this call is delivered. */
-  drain(): Promise<void> {
+  caughtUp(): Promise<void> {
     if (this.#isClosed) return Promise.resolve();
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#drainWaiters.push(resolve);
-    this.#source.expectEnd();
     this.#isStarted = true;
     this.#turn();
     return promise;
+  }
+
+  /** The same, after the end of the process: from here on the end of the output shows. */
+  drain(): Promise<void> {
+    if (!this.#isClosed) this.#source.expectEnd();
+    return this.caughtUp();
   }
 
   #turn(): void {

@@ -5,7 +5,7 @@
  */
 import { chownSync, closeSync, rmSync } from 'node:fs';
 import { BoxshipError, type Logger } from '@boxship/base';
-import { duplicateFd, makeFifo, openFifo, type Poller, readNow, setNonBlocking } from '@boxship/linux';
+import { duplicateFd, makeFifo, openFifo, type Poller, readNow } from '@boxship/linux';
 import { Pump } from './pump.ts';
 import type { OutputSource } from './source.ts';
 import { CopyStep, SpliceStep } from './steps.ts';
@@ -62,10 +62,9 @@ export interface Stdin {
 export function openStdin(options: StdinOptions): Stdin {
   makeFifo(options.containerPath);
   if (options.owner !== undefined) chownSync(options.containerPath, options.owner.uid, options.owner.gid);
-  // the writer needs a reader to be there; blocking mode for the one that the container inherits
-  let runtimeFd: number | undefined = openFifo(options.containerPath, { access: 'read' });
+  // the writer needs a reader to be there
+  let runtimeFd: number | undefined = openFifo(options.containerPath, { access: 'read', isNonBlocking: false });
   const writer = openFifo(options.containerPath, { access: 'write' });
-  setNonBlocking(runtimeFd, false);
   const pump = connect(options, writer);
   return {
     get runtimeFd() {

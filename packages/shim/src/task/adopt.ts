@@ -6,8 +6,7 @@
 import { closeSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BoxshipError, messageOf } from '@boxship/base';
-import { bootId, freezerState, oomKillCount, openPidfd, processStat, unmountAll, watchOom } from '@boxship/linux';
-import { killTree } from '@boxship/runc-wrapper';
+import { bootId, freezerState, oomKillCount, openPidfd, processStat, watchOom } from '@boxship/linux';
 import { ProcessStdio } from '../io/process-stdio.ts';
 import { heldName } from '../keeper/holdings.ts';
 import { KeptDescriptors } from '../keeper/kept.ts';
@@ -15,7 +14,8 @@ import { Container } from './container.ts';
 import { finishExit, reportExit, reportOom, watch } from './exit.ts';
 import type { Group } from './group.ts';
 import { ManagedProcess } from './process.ts';
-import { type ContainerRecord, findRecords, readExit, removeRecord } from './record.ts';
+import { type ContainerRecord, findRecords, readExit } from './record.ts';
+import { removeHalfMade, settleCheckpoint, settleStart } from './settle.ts';
 
 /** Adopts what is found beside each other in `directory`; one container that cannot be adopted does not stop the others. */
 export async function adoptContainers(group: Group, directory: string): Promise<void> {
@@ -44,39 +44,11 @@ async function adopt(group: Group, record: ContainerRecord, kept: KeptDescriptor
   if (init.record.phase === 'starting') await settleStart(container);
   group.containers.set(container.id, container);
   container.log.info('container adopted', { pid: init.pid, phase: init.record.phase, execs: container.execs.size });
-  await adoptProcess(group, container, init, kept);
+  // what is to be restored has no process yet, and is `created` as it is
+  if (init.pid > 0) await adoptProcess(group, container, init, kept);
   for (const exec of container.execs.values()) await adoptExec(group, container, exec, kept);
   watchMemory(group, container);
-}
-
-/** The Create that made it was never answered: nothing of it may stay. */
-async function removeHalfMade(container: Container): Promise<void> {
-  const { runtimePid } = container.init.record;
-  if (runtimePid > 0 && isRuntimeOf(runtimePid, container.id)) killTree(runtimePid);
-  await container.runtime.delete(container.id, { isForced: true });
-  unmountAll(container.rootfs);
-  removeRecord(container.bundle);
-  container.log.info('half-made container removed');
-}
-
-function isRuntimeOf(pid: number, id: string): boolean {
-  try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').includes(id);
-  } catch {
-    return false; // ended
-  }
-}
-
-/** Whether `runc start` did its work before the predecessor died is asked of the runtime. */
-async function settleStart(container: Container): Promise<void> {
-  try {
-    const { status } = await container.runtime.state(container.id);
-    container.init.record.phase = status === 'created' ? 'created' : 'running';
-  } catch (error) {
-    container.log.warn('state after an interrupted start is unknown', { error: messageOf(error) });
-    container.init.record.phase = 'running';
-  }
-  container.save();
+  if (record.checkpoint !== undefined) settleCheckpoint(group, container, record.checkpoint);
 }
 
 async function adoptProcess(

@@ -75,11 +75,16 @@ export class Container {
     writeRecord(this.record);
   }
 
+  /** What the names of a process' files in the bundle begin with. */
+  prefixOf(process: ProcessRecord): string {
+    return join(this.bundle, nameOf(process));
+  }
+
   stdioContext(process: ProcessRecord, namespace: string, socketDirectory: string): StdioContext {
     const { ioUid, ioGid } = this.record.runtime;
-    const name = process.execId === '' ? 'init' : `exec-${process.execId}`;
+    const name = nameOf(process);
     return {
-      prefix: join(this.bundle, name),
+      prefix: this.prefixOf(process),
       consolePrefix: process.execId === '' ? join(this.bundle, 'console') : join(this.bundle, `${name}.console`),
       socketDirectory,
       containerId: this.id,
@@ -90,6 +95,8 @@ export class Container {
     };
   }
 }
+
+const nameOf = ({ execId }: ProcessRecord): string => (execId === '' ? 'init' : `exec-${execId}`);
 
 /**
  * An init that has ended but is not reaped yet shows the root of every hierarchy (cgroup version 1): to kill "the

@@ -1,5 +1,5 @@
-/** The verbs between start and end: pause, resume, update, checkpoint, terminal size, closing of input. */
-import { decodeAny, runcOptions, type shimTask } from '@boxship/api';
+/** The verbs between start and end: pause, resume, update, terminal size, closing of input. */
+import { decodeAny, type shimTask } from '@boxship/api';
 import { BoxshipError } from '@boxship/base';
 import type { RuntimeResources } from '@boxship/oci';
 import { heldName } from '../keeper/holdings.ts';
@@ -45,33 +45,6 @@ export async function updateTask(group: Group, request: shimTask.UpdateTaskReque
     await container.runtime.update(request.id, decoded.value as RuntimeResources).catch((error: unknown) => {
       throw runtimeFailure('update', error);
     });
-  });
-}
-
-export async function checkpointTask(group: Group, request: shimTask.CheckpointTaskRequest): Promise<void> {
-  const container = group.container(request.id);
-  const decoded = request.options === undefined ? undefined : decodeAny(request.options);
-  const options =
-    decoded?.kind === 'message' && decoded.name === 'containerd.runc.v1.CheckpointOptions'
-      ? (decoded.value as runcOptions.CheckpointOptions)
-      : runcOptions.CheckpointOptions.decode(new Uint8Array(0));
-  await group.turns.run(request.id, async () => {
-    checkAllowed('checkpoint', container.init.state);
-    try {
-      await container.runtime.checkpoint(request.id, {
-        imagePath: request.path,
-        ...(options.workPath !== '' && { workPath: options.workPath }),
-        isLeaveRunning: !options.exit,
-        isTcpEstablished: options.openTcp,
-        isExtUnixSk: options.externalUnixSockets,
-        isShellJob: options.terminal,
-        isFileLocks: options.fileLocks,
-        emptyNamespaces: options.emptyNamespaces,
-      });
-    } catch (error) {
-      throw runtimeFailure('checkpoint', error);
-    }
-    group.events.checkpointed(container, request.path);
   });
 }
 

@@ -1,4 +1,7 @@
-/** Task Create: root file system mounted, stdio made, `runc create` run; undone in reverse when a step fails. */
+/**
+ * Task Create: root file system mounted, stdio made, `runc create` run (not for what is to be restored: see restore.ts); undone in
+ * reverse when a step fails.
+ */
 import { mkdirSync, readFileSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { decodeAny, runcOptions, type shimTask } from '@boxship/api';
@@ -32,36 +35,35 @@ export async function createTask(group: Group, request: shimTask.CreateTaskReque
     const stdio = await ProcessStdio.open(init.record.stdio, context);
     undo.defer(() => stdio.close());
     init.stdio = stdio;
-    await createInRuntime(group, container, options.criuImagePath || request.checkpoint);
+    // what is to be restored has no process before its start
+    if (container.record.restoreFrom === undefined) await createInRuntime(group, container);
+    else init.record.phase = 'created';
+    container.save();
     group.containers.set(container.id, container);
     undo.move();
-    group.events.created(container, request.rootfs, request.checkpoint);
+    group.events.created(container, request.rootfs, container.record.restoreFrom ?? '');
     return container;
   });
 }
 
-async function createInRuntime(group: Group, container: Container, imagePath: string): Promise<void> {
+async function createInRuntime(group: Group, container: Container): Promise<void> {
   const { init, runtime, bundle, record } = container;
   const pidFile = join(bundle, 'init.pid');
   try {
     await group.duringCommand(() =>
       (init.stdio as ProcessStdio).withRuntime(async (stdio, consoleSocket) => {
-        const options = {
+        init.record.pid = await runtime.create(container.id, {
           bundle,
           pidFile,
           stdio,
           consoleSocket,
           isNoPivot: record.runtime.isNoPivot,
           isNoNewKeyring: record.runtime.isNoNewKeyring,
-          onSpawn: (pid: number) => {
+          onSpawn: (pid) => {
             init.record.runtimePid = pid;
             container.save();
           },
-        };
-        init.record.pid =
-          imagePath === ''
-            ? await runtime.create(container.id, options)
-            : await runtime.restore(container.id, { ...options, imagePath });
+        });
       }),
     );
     await failPoint('start.runc-created');
@@ -69,7 +71,6 @@ async function createInRuntime(group: Group, container: Container, imagePath: st
     void container.cgroups; // read while the init waits for its start: one that ends at once could not be asked any more
     init.record.phase = 'created';
     init.record.runtimePid = 0;
-    container.save();
   } catch (error) {
     // the init may exist although the command failed (deadline, console lost): nothing of it may stay
     await runtime
@@ -109,6 +110,7 @@ function makeRecord(group: Group, request: shimTask.CreateTaskRequest, options: 
     ioUid: options.ioUid,
     ioGid: options.ioGid,
   };
+  const restoreFrom = options.criuImagePath || request.checkpoint;
   return {
     version: 1,
     group: group.options.groupId,
@@ -118,6 +120,7 @@ function makeRecord(group: Group, request: shimTask.CreateTaskRequest, options: 
     bootId: bootId(),
     runtime,
     rootfs: request.rootfs.map(({ type, source, options: mountOptions }) => ({ type, source, options: mountOptions })),
+    ...(restoreFrom !== '' && { restoreFrom }),
     hasOwnPidNamespace: pidNamespace !== undefined && (pidNamespace.path ?? '') === '',
     processes: [newProcess('', request)],
   };

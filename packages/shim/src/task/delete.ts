@@ -43,6 +43,7 @@ async function deleteExec(group: Group, container: Container, exec: ManagedProce
 
 async function deleteInit(group: Group, container: Container): Promise<ExitRecord> {
   const { init } = container;
+  if (init.pid === 0) init.settleExit(neverExited); // was to be restored, and is not wanted any more
   // created and never started: its init waits for a start that will not come
   if (init.state === 'created' && init.pidfd !== undefined) signalPidfd(init.pidfd, SIGKILL);
   const exit = await withDeadline(

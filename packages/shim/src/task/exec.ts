@@ -13,6 +13,7 @@ export async function addExec(group: Group, request: shimTask.ExecProcessRequest
   checkIdentifier(request.execId);
   if (container.execs.has(request.execId)) throw new BoxshipError('alreadyExists', `id ${request.execId}`);
   checkAllowed('exec', container.init.state);
+  if (container.init.pid === 0) throw new BoxshipError('unknown', 'cannot exec in a created state'); // yet to be restored
   const spec = decodeProcess(request);
   const exec = new ManagedProcess(newProcess(request.execId, request));
   const path = join(container.bundle, `exec-${request.execId}.process.json`);

@@ -3,7 +3,7 @@
  * written, output delivered (at most two seconds), and only then whoever waits is answered and the event queued.
  */
 import { closeSync } from 'node:fs';
-import { messageOf, sleep } from '@boxship/base';
+import { atMost, messageOf } from '@boxship/base';
 import {
   cgroupPids,
   exitCodeOf,
@@ -117,9 +117,7 @@ function record(container: Container, write: () => void): void {
 async function execsFirst(container: Container): Promise<void> {
   const live = [...container.execs.values()].filter((exec) => exec.pidfd !== undefined || exec.exit !== undefined);
   if (live.length === 0) return;
-  const limit = new AbortController();
-  await Promise.race([Promise.all(live.map((exec) => exec.exited)), sleep(EXECS_FIRST_MS, limit.signal)]);
-  limit.abort();
+  await atMost(EXECS_FIRST_MS, Promise.all(live.map((exec) => exec.exited)));
 }
 
 /** Publishes kills for want of memory that no notice has arrived for yet; whether there were any in all. */

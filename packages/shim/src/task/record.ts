@@ -63,7 +63,18 @@ export interface ContainerRecord {
   readonly runtime: RuntimeSettings;
   readonly rootfs: readonly Omit<MountSpec, 'target'>[];
   readonly hasOwnPidNamespace: boolean;
+  /** Directory of the image of CRIU from which the start restores the init; until then there is no process. */
+  readonly restoreFrom?: string;
+  /** A checkpoint under way. */
+  checkpoint?: CheckpointRecord | undefined;
   processes: ProcessRecord[];
+}
+
+export interface CheckpointRecord {
+  /** The runtime command. 0 before it has started. */
+  readonly runtimePid: number;
+  /** Nobody has asked for a pause: the container goes on afterwards. */
+  readonly isFrozenForIt: boolean;
 }
 
 /** The end of a process. Nanoseconds as decimal text: they do not fit into a JSON number. */

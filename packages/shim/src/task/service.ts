@@ -4,7 +4,8 @@
  */
 import { goZeroTime, type shimTask, taskTypes, toTimestamp } from '@boxship/api';
 import type { ServiceHandlers } from '@boxship/ttrpc';
-import { checkpointTask, closeInput, pauseTask, resizeTerminal, resumeTask, updateTask } from './control.ts';
+import { checkpointTask } from './checkpoint.ts';
+import { closeInput, pauseTask, resizeTerminal, resumeTask, updateTask } from './control.ts';
 import { createTask } from './create.ts';
 import { deleteProcess } from './delete.ts';
 import { addExec } from './exec.ts';

@@ -1,4 +1,4 @@
-/** Task Start: `runc start` for the init, `runc exec --detach` for an exec. The event is queued before any exit of it. */
+/** Task Start: `runc start` (or a restore) for the init, `runc exec --detach` for an exec. The event is queued before any exit of it. */
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { failPoint } from '@boxship/base';
@@ -8,6 +8,7 @@ import type { Container } from './container.ts';
 import { reportOom, superviseProcess } from './exit.ts';
 import type { Group } from './group.ts';
 import type { ManagedProcess } from './process.ts';
+import { restoreInit } from './restore.ts';
 import { runtimeFailure } from './runtime-failure.ts';
 import { checkAllowed } from './state.ts';
 
@@ -21,7 +22,7 @@ export async function startProcess(group: Group, id: string, execId: string): Pr
     const started = Promise.withResolvers<void>();
     process.starting = started.promise;
     try {
-      if (execId === '') await startInit(container);
+      if (execId === '') await startInit(group, container);
       else await startExec(group, container, process);
       // a program that ends at once may be known to have ended already: the state says so, the event comes first
       if (process.state === 'created') process.state = 'running';
@@ -36,7 +37,11 @@ export async function startProcess(group: Group, id: string, execId: string): Pr
   });
 }
 
-async function startInit(container: Container): Promise<void> {
+async function startInit(group: Group, container: Container): Promise<void> {
+  if (container.record.restoreFrom !== undefined) {
+    await restoreInit(group, container, container.record.restoreFrom);
+    return;
+  }
   container.init.record.phase = 'starting';
   container.save();
   await failPoint('start.state-starting');
