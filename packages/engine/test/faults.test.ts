@@ -1,8 +1,9 @@
 /** What hangs, and what is down, stays its own trouble: containers write, end and are killed all the same. */
-import { spawn } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { poll } from '@boxship/base';
-import { processStat } from '@boxship/linux';
+import { childrenOf, processStat } from '@boxship/linux';
 import { describe, expect, it } from 'vitest';
 import { inFull } from '../../tooling/full.ts';
 import { engineForFile } from './harness/engine-for-file.ts';
@@ -17,7 +18,7 @@ const raise = (flag: string) => writeFileSync(host.path('shared', flag), '');
 /** Lines of 100 bytes, counted. */
 const numbers = (lines: number) => `awk 'BEGIN{for(i=1;i<=${lines};i++) printf "%099d\\n", i}'`;
 const hasEnded = (pid: number) => ['Z', undefined].includes(processStat(pid)?.state);
-const runDetached = async (name: string, script: string) => {
+const runDetached = async (name: string, script: string, ...flags: readonly string[]) => {
   const volume = `${host.path('shared')}:/h`;
   await engine.mustDocker([
     'run',
@@ -28,6 +29,7 @@ const runDetached = async (name: string, script: string) => {
     name,
     '-v',
     volume,
+    ...flags,
     'busybox',
     'sh',
     '-c',
@@ -35,6 +37,18 @@ const runDetached = async (name: string, script: string) => {
   ]);
   return Number((await engine.mustDocker(['inspect', '-f', '{{.State.Pid}}', name])).trim());
 };
+/** Writes such lines one by one, and to a file how many writes took longer than 10 ms. */
+const timedWriter = `
+const { writeSync, writeFileSync } = require('node:fs');
+let slow = 0;
+for (let i = 1; i <= Number(process.argv[2]); i++) {
+  const line = String(i).padStart(99, '0') + '\\n';
+  const before = performance.now();
+  writeSync(1, line);
+  if (performance.now() - before > 10) slow++;
+}
+writeFileSync('/h/slow', String(slow));
+`;
 /** SIGSTOP: they are down for all, and nobody starts them again. */
 function hold(pids: readonly number[]): Disposable {
   for (const pid of pids) process.kill(pid, 'SIGSTOP');
@@ -52,13 +66,23 @@ describe('while daemon and containerd answer nobody', () => {
     `a container prints ${megabytes} MB without waiting, and none of it is lost`,
     async () => {
       const lines = (megabytes * 1_000_000) / 100;
-      const pid = await runDetached('burst', `${flagged('burst')}; ${numbers(lines)}; exit 7`);
+      writeFileSync(host.path('shared/writer.cjs'), timedWriter);
+      const libraries = ['/lib', '/lib64', '/usr/lib'].flatMap((path) => ['-v', `${path}:${path}:ro`]);
+      const node = ['-v', `${realpathSync(process.execPath)}:/node:ro`, ...libraries];
+      const pid = await runDetached('burst', `${flagged('burst')}; /node /h/writer.cjs ${lines}; exit 7`, ...node);
+      const shims = engine.shimPids();
+      const residentBefore = shims.map(residentBytes);
       {
         using _held = hold(upperParts());
         raise('burst');
         // it has written all of it before anybody is there to read
         await until(() => hasEnded(pid), inFull(120_000, 60_000));
       }
+      // a thousandth is the machine's, which has other things to do
+      expect(Number(readFileSync(host.path('shared/slow'), 'utf8'))).toBeLessThanOrEqual(lines / 1000);
+      // who takes the output in holds none of it
+      const grown = shims.map((shim, index) => residentBytes(shim) - (residentBefore[index] ?? 0));
+      expect(Math.max(...grown)).toBeLessThan(20 * 1024 * 1024);
       expect(await engine.mustDocker(['wait', 'burst'])).toBe('7\n');
       const { stdout } = await engine.docker(['logs', 'burst'], { timeoutMs: 60_000 });
       const seen = stdout.trimEnd().split('\n');
@@ -95,14 +119,18 @@ describe('while daemon and containerd answer nobody', () => {
       const victims = upperParts();
       hold(victims); // until they are killed
       raise('end');
-      await until(() => all.every(({ pid }) => hasEnded(pid)));
-      const endedAt = Date.now();
+      const endedAt = new Map<number, number>();
+      const watch = () => {
+        for (const { pid } of all) if (!endedAt.has(pid) && hasEnded(pid)) endedAt.set(pid, Date.now());
+        return endedAt.size === all.length;
+      };
+      expect(await poll({ everyMs: 5, timeoutMs: 30_000 }, () => watch() || undefined)).toBe(true);
       for (const pid of victims) process.kill(pid, 'SIGKILL');
       await until(async () => {
         const { code, stdout } = await engine.docker(['ps', '-q']);
         return code === 0 && stdout === '';
       });
-      for (const { name, code, i } of all) {
+      for (const { name, code, i, pid } of all) {
         const state = await engine.mustDocker([
           'inspect',
           '-f',
@@ -112,7 +140,8 @@ describe('while daemon and containerd answer nobody', () => {
         const [status, exitCode, finishedAt = ''] = state.trim().split(' ');
         expect([name, status, Number(exitCode)]).toEqual([name, 'exited', code]);
         // the time of the end, not that of the daemon's return
-        expect(Date.parse(finishedAt)).toBeLessThanOrEqual(endedAt + 1_000);
+        const late = Math.abs(Date.parse(finishedAt) - (endedAt.get(pid) ?? 0));
+        expect(late, `${name} ended ${late} ms from when it is said to have ended`).toBeLessThan(inFull(50, 500));
         const { stdout, stderr } = await engine.docker(['logs', name]);
         expect([stdout, stderr]).toEqual([`last-${i}\n`, expect.stringContaining(`err-${i}\n`)]);
       }
@@ -156,22 +185,44 @@ describe('while the shim answers nobody', () => {
   }, 180_000);
 });
 
+/** Says something again and again until the flag is raised. */
+const tickingUntil = (flag: string) => `while [ ! -e /h/${flag} ]; do echo tick; usleep 20000; done`;
+/** Clients that have begun to read, and read no more. */
+async function stoppedReaders(count: number, ...args: readonly string[]): Promise<readonly ChildProcess[]> {
+  return await Promise.all(
+    Array.from({ length: count }, async () => {
+      const client = spawn('docker', ['-H', `unix://${engine.socket}`, ...args], {
+        stdio: ['ignore', 'pipe', 'ignore'],
+      });
+      await once(client.stdout, 'readable');
+      client.kill('SIGSTOP');
+      return client;
+    }),
+  );
+}
+
 describe('readers of a log that read nothing', () => {
   it(
     'slow neither the container nor the engine',
     async () => {
       const [readers, lines] = [inFull(10, 3), inFull(500_000, 50_000)];
-      const pid = await runDetached('read', `${flagged('read')}; ${numbers(lines)}`);
+      const alone = await runDetached('alone', `${flagged('alone')}; ${numbers(lines)}`);
+      const timeOf = async (flag: string, container: number): Promise<number> => {
+        const started = performance.now();
+        raise(flag);
+        expect(
+          await poll({ everyMs: 2, timeoutMs: inFull(120_000, 60_000) }, () => hasEnded(container) || undefined),
+        ).toBe(true);
+        return performance.now() - started;
+      };
+      const unread = await timeOf('alone', alone);
+      const pid = await runDetached('read', `${tickingUntil('read')}; ${numbers(lines)}`);
       const before = residentBytes(engine.pidOf('daemon'));
-      const clients = Array.from({ length: readers }, () =>
-        spawn('docker', ['-H', `unix://${engine.socket}`, 'logs', '-f', 'read'], {
-          stdio: ['ignore', 'pipe', 'ignore'],
-        }),
-      );
+      const clients = await stoppedReaders(readers, 'logs', '-f', 'read');
       try {
-        for (const client of clients) client.kill('SIGSTOP');
-        raise('read');
-        await until(() => hasEnded(pid), inFull(120_000, 60_000));
+        const read = await timeOf('read', pid);
+        // what is written in a moment shows the machine's own unrest
+        expect(read).toBeLessThan(inFull(unread / 0.9, unread * 3 + 500));
         expect((residentBytes(engine.pidOf('daemon')) - before) / readers).toBeLessThan(inFull(8, 30) * 1024 * 1024);
       } finally {
         for (const client of clients) client.kill('SIGKILL');
@@ -179,10 +230,50 @@ describe('readers of a log that read nothing', () => {
       expect((await engine.docker(['logs', '--tail', '1', 'read'])).stdout).toBe(
         `${String(lines).padStart(99, '0')}\n`,
       );
-      await engine.mustDocker(['rm', 'read']);
+      await engine.mustDocker(['rm', 'read', 'alone']);
     },
     inFull(300_000, 120_000),
   );
+
+  it(
+    'and are attached are cut when they have taken nothing for ten seconds; the log has everything',
+    async () => {
+      const [readers, lines] = [inFull(10, 2), inFull(500_000, 50_000)];
+      const pid = await runDetached('attached', `${tickingUntil('attached')}; ${numbers(lines)}; exit 9`);
+      const clients = await stoppedReaders(readers, 'attach', '--no-stdin', '--sig-proxy=false', 'attached');
+      try {
+        const started = performance.now();
+        raise('attached');
+        await until(() => hasEnded(pid), inFull(150_000, 60_000));
+        // it was held back until they were cut: they had been attached
+        expect(performance.now() - started).toBeGreaterThan(9_000);
+      } finally {
+        for (const client of clients) client.kill('SIGKILL');
+      }
+      expect(await engine.mustDocker(['wait', 'attached'])).toBe('9\n');
+      const { stdout } = await engine.docker(['logs', 'attached'], { timeoutMs: 60_000 });
+      expect(stdout.split('\n').filter((line) => line.length === 99).length).toBe(lines);
+      await engine.mustDocker(['rm', 'attached']);
+    },
+    inFull(300_000, 120_000),
+  );
+});
+
+describe('orphans in a container', () => {
+  it.each([
+    ['--init', 0],
+    ['--init=false', 20],
+  ])('with %s leave %i zombies there', async (init, zombies) => {
+    await engine.mustDocker(['run', '-d', '--network', 'none', '--name', 'parent', init, 'busybox', 'sleep', '1000']);
+    const pid = Number((await engine.mustDocker(['inspect', '-f', '{{.State.Pid}}', 'parent'])).trim());
+    // each outlives its parent, and becomes the child of process 1
+    const script = 'for i in $(seq 20); do (usleep 50000 & exec true) & done; wait';
+    await engine.mustDocker(['exec', 'parent', 'sh', '-c', script]);
+    const dead = () => childrenOf(pid).filter((child) => processStat(child)?.state === 'Z').length;
+    // with --init its one child is the command
+    await until(() => dead() === zombies && childrenOf(pid).length === Math.max(1, zombies));
+    await engine.mustDocker(['rm', '-f', 'parent']);
+  });
 });
 
 const residentBytes = (pid: number): number =>

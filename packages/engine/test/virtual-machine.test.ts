@@ -31,6 +31,9 @@ describe.skipIf(missing.length > 0)(`cgroup version 2 and AppArmor${why}`, () =>
     ['paused', 'paused'],
     ['updated', `${128 * 2 ** 20}`],
     ['oom', 'true 137'],
+    ['checkpoint', 'example.test/checkpoint:1'],
+    ['restored', '7'],
+    ['left of checkpoints', ''],
     ['left', ''],
   ])('%s: %s', (name, value) => {
     expect(facts.get(name)).toBe(value);

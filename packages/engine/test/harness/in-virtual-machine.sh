@@ -49,4 +49,20 @@ $docker rm box > /dev/null
 $docker run --name box -m 16m --network none -v /bin/busybox:/busybox:ro boxship/hello /busybox tail /dev/zero
 tell oom of_box '{{.State.OOMKilled}} {{.State.ExitCode}}'
 $docker rm box > /dev/null
+# what ctr checkpoints goes on in another container, which ends as the first one would have
+ck() { ctr -a "$TMPDIR/run/containerd/containerd.sock" -n checkpoints "$@"; }
+$docker save boxship/hello | ck images import - > /dev/null
+ck run -d --mount type=bind,src=/bin/busybox,dst=/busybox,options=rbind:ro "$(ck images ls -q | head -n 1)" first \
+  /busybox sh -c 'trap "exit 7" TERM; while :; do /busybox sleep 0.2; done'
+tell checkpoint ck containers checkpoint --image --task --rw first example.test/checkpoint:1
+ck tasks rm -f first
+ck containers rm first
+ck containers restore --live --rw second example.test/checkpoint:1 &
+restored=$!
+i=0
+until ck tasks ls | grep -q 'second .*RUNNING' || [ $((i += 1)) -gt 100 ]; do sleep 0.2; done
+ck tasks kill -s TERM second
+wait $restored
+echo "restored: $?"
+tell 'left of checkpoints' ck tasks ls -q
 tell left find /sys/fs/cgroup/docker -mindepth 1 -type d
