@@ -6,6 +6,7 @@ import { poll } from '@boxship/base';
 import { cgroupVersion, processStat } from '@boxship/linux';
 import { afterAll, describe, expect, it } from 'vitest';
 import { Runc } from '../src/index.ts';
+import { makeBundle, makeRootfs, testSpec } from '../src/testsuite/bundle.ts';
 import { ociRuntimeSuite } from '../src/testsuite/oci-runtime.ts';
 
 const isInstalled = (program: string) => spawnSync('sh', ['-c', `command -v ${program}`]).status === 0;
@@ -68,6 +69,27 @@ describe('a runtime that misbehaves', () => {
     const all = readFileSync(pids, 'utf8').trim().split(' ').map(Number);
     const areGone = () => all.every((pid) => ['Z', undefined].includes(processStat(pid)?.state)) || undefined;
     expect(await poll({ everyMs: 10, timeoutMs: 3000 }, areGone)).toBe(true);
+  });
+
+  it('that hangs once, after or instead of its work, can be asked again', async () => {
+    const rootfs = makeRootfs(join(directory, 'rootfs'));
+    const id = `hung-${process.pid}`;
+    const spec = testSpec({ rootfs, args: ['sleep', '100'], cgroupsPath: `/boxship-test/${id}` });
+    const bundle = makeBundle(join(directory, 'bundle'), spec);
+    const created = { bundle, pidFile: join(bundle, 'init.pid') };
+    const hangs: readonly (readonly [string, string, (runc: Runc, options: object) => Promise<unknown>])[] = [
+      ['create', 'instead', (runc, options) => runc.create(id, { ...created, ...options })],
+      ['start', 'instead', (runc, options) => runc.start(id, options)],
+      ['state', 'after', (runc, options) => runc.state(id, options)],
+      ['kill', 'instead', (runc, options) => runc.kill(id, 'KILL', options)],
+      ['delete', 'instead', (runc, options) => runc.delete(id, { ...options, isForced: true })],
+    ];
+    for (const [verb, when, call] of hangs) {
+      const work = when === 'after' ? `runc "$@" > /dev/null;` : '';
+      const hanging = script(`hang-once-${verb}`, `${work} trap '' TERM; sleep 300`);
+      await expect(call(hanging, { timeoutMs: 1000 }), verb).rejects.toMatchObject({ kind: 'deadlineExceeded' });
+      await call(new Runc({ logDirectory: directory }), {});
+    }
   });
 
   it('that hangs is ended by the signal of its caller, with the reason given', async () => {
