@@ -40,7 +40,7 @@ import { containersService } from './services/containers.ts';
 import { contentService } from './services/content.ts';
 import { diffService } from './services/diff.ts';
 import { eventsService } from './services/events.ts';
-import { imagesService } from './services/images.ts';
+import { emitImageDelete, imagesService } from './services/images.ts';
 import { leasesService } from './services/leases.ts';
 import { namespacesService } from './services/namespaces.ts';
 import { sandboxControllerService } from './services/sandbox-controller.ts';
@@ -147,6 +147,7 @@ async function openParts(
       log,
       devmapperPool: options.devmapperPool,
       bundles: () => foundBundles(options),
+      onImageExpired: (namespace, name) => emitImageDelete(exchange, namespace, name),
       ...(options.budgetBytes === undefined ? {} : { budgetBytes: options.budgetBytes }),
     },
     resources,

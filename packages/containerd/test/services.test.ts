@@ -1,7 +1,7 @@
 /** What the services promise beyond the stores: namespaces, field masks, leases and collection, events, restart. */
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { content as contentWire, encodeJsonAny, typeUrls } from '@boxship/api';
+import { content as contentWire, encodeJsonAny, type images as imageWire, typeUrls } from '@boxship/api';
 import { poll } from '@boxship/base';
 import { digestHex, parseDigest } from '@boxship/oci';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -234,6 +234,48 @@ describe('garbage collection', () => {
     await client.images.delete({ name: 'img', sync: true });
     await client.leases.delete({ id: 'l1', sync: true });
     expect([await exists(layer), await exists(manifest), await exists(leased)]).toEqual([false, false, false]);
+  });
+
+  it('keeps what belongs to an object as long as that, and images that others name', async () => {
+    const root = { 'containerd.io/gc.root': 'now' };
+    const digest = await put(client, 'manifest', { labels: root });
+    const signature = await put(client, 'signature', { labels: { 'containerd.io/gc.bref.content.subject': digest } });
+    const ofImage = await put(client, 'of image', { labels: { ...root, 'containerd.io/gc.bref.image': 'old' } });
+    const create = async (name: string, labels: { [key: string]: string }) =>
+      await client.images.create({
+        image: {
+          ...{ name, labels, createdAt: undefined, updatedAt: undefined },
+          target: { mediaType: 'application/vnd.oci.image.manifest.v1+json', digest, size: 8n, annotations: {} },
+        },
+      });
+    const past = '2020-01-01T00:00:00Z';
+    await create('old', { 'containerd.io/gc.expire': past });
+    await create('new', { 'containerd.io/gc.expire': '2999-01-01T00:00:00Z', 'containerd.io/gc.ref.image': 'old' });
+    const unlabel = async (blob: string, name: string) => {
+      const { info } = await client.content.info({ digest: blob });
+      await client.content.update({
+        info: { ...(info as contentWire.Info), labels: {} },
+        updateMask: [`labels.${name}`],
+      });
+    };
+    for (const blob of [digest, ofImage]) await unlabel(blob, 'containerd.io/gc.root');
+    const all = async () => [
+      (await client.images.list({})).images.map(({ name }) => name),
+      ...(await Promise.all([digest, signature, ofImage].map(exists))),
+    ];
+    await collect();
+    expect(await all()).toEqual([['new', 'old'], true, true, true]);
+    const events = client.events.subscribe({ filters: ['topic=="/images/delete"'] })[Symbol.asyncIterator]();
+    const deleted = events.next();
+    await client.images.update({
+      image: { ...((await client.images.get({ name: 'new' })).image as imageWire.Image), labels: {} },
+      updateMask: ['labels'],
+    });
+    await collect();
+    expect((await deleted).value).toMatchObject({ topic: '/images/delete' });
+    expect(await all()).toEqual([['new'], true, true, false]);
+    await client.images.delete({ name: 'new', sync: true });
+    expect(await all()).toEqual([[], false, false, false]);
   });
 
   it('ends an expired lease', async () => {

@@ -12,8 +12,8 @@ import type { LeaseTable } from '../metadata/leases.ts';
 import type { NamespaceTable } from '../metadata/namespaces.ts';
 import type { RecordTable } from '../metadata/record-table.ts';
 import type { SnapshotTable } from '../metadata/snapshots.ts';
-import { reachable } from './mark-sweep.ts';
-import { isExpired, isRoot, labelEdges, type Node, nodeKey } from './references.ts';
+import { ObjectGraph } from './graph.ts';
+import { isExpired, isRoot, type Node, nodeKey } from './references.ts';
 
 const ingestLifeMs = 24 * 60 * 60 * 1000;
 
@@ -25,25 +25,81 @@ export interface CollectorOptions {
   readonly containers: RecordTable<containers.Container>;
   readonly content: ContentTable;
   readonly snapshots: ReadonlyMap<string, SnapshotTable>;
+  /** Told of an image whose time is over, after it is gone. */
+  readonly onImageExpired?: (namespace: string, name: string) => void;
   readonly log: Logger;
+}
+
+/** What is to be done after the rows are gone. */
+interface Swept {
+  readonly namespace: string;
+  /** Refs of ingests that nobody goes on with. */
+  readonly ingests: readonly string[];
+  readonly images: readonly string[];
 }
 
 /** Runs one collection to its end. */
 export async function collect(options: CollectorOptions): Promise<void> {
-  const abandoned = options.database.transaction(() => {
-    const ingests: { namespace: string; ref: string }[] = [];
-    for (const namespace of options.namespaces.list()) ingests.push(...sweepRows(options, namespace));
-    return ingests;
-  });
-  for (const { namespace, ref } of abandoned) await abort(options.content.in(namespace), ref);
+  const swept = options.database.transaction(() =>
+    options.namespaces.list().map((namespace) => sweepRows(options, namespace)),
+  );
+  for (const { namespace, ingests, images } of swept) {
+    for (const name of images) options.onImageExpired?.(namespace, name);
+    for (const ref of ingests) await abort(options.content.in(namespace), ref);
+  }
   await sweepBlobs(options);
   for (const table of options.snapshots.values()) await sweepSnapshots(options, table);
 }
 
-function sweepRows(options: CollectorOptions, namespace: string): { namespace: string; ref: string }[] {
-  const { database, leases, content, snapshots } = options;
+function sweepRows(options: CollectorOptions, namespace: string): Swept {
+  const { database, content, snapshots } = options;
   const now = Date.now();
-  const roots: Node[] = [];
+  const graph = new ObjectGraph();
+  holdLeased(options, namespace, graph, now);
+  for (const { name, labels, target } of options.images.list(namespace)) {
+    const needs: Node[] = target === undefined ? [] : [{ type: 'content', name: target.digest }];
+    graph.add({ node: { type: 'image', name }, labels, needs, isRoot: !isExpired(labels, now) });
+  }
+  for (const { id, labels, snapshotter, snapshotKey } of options.containers.list(namespace)) {
+    const needs: Node[] = snapshotKey === '' ? [] : [{ type: 'snapshot', name: `${snapshotter}/${snapshotKey}` }];
+    graph.add({ node: { type: 'container', name: id }, labels, needs, isRoot: true });
+  }
+  for (const { digest, labels } of content.rows(namespace))
+    graph.add({ node: { type: 'content', name: digest }, labels, isRoot: isRoot(labels) });
+  for (const [name, table] of snapshots) {
+    for (const { key, parent, record } of table.rows(namespace)) {
+      const { labels } = wire.Info.decode(record);
+      const needs: Node[] = parent === '' ? [] : [{ type: 'snapshot', name: `${name}/${parent}` }];
+      graph.add({ node: { type: 'snapshot', name: `${name}/${key}` }, labels, needs, isRoot: isRoot(labels) });
+    }
+  }
+  const ingests = database
+    .prepare('SELECT ref, expected, started_ms FROM ingests WHERE namespace = ?')
+    .all(namespace) as unknown as { ref: string; expected: string; started_ms: number }[];
+  for (const { ref, expected, started_ms: startedMs } of ingests) {
+    const needs: Node[] = expected === '' ? [] : [{ type: 'content', name: expected }];
+    graph.add({ node: { type: 'ingest', name: ref }, needs, isRoot: now - startedMs < ingestLifeMs });
+  }
+
+  const reached = graph.reached();
+  const isGarbage = (type: Node['type'], name: string) => !reached.has(nodeKey({ type, name }));
+  const images = options.images
+    .list(namespace)
+    .map(({ name }) => name)
+    .filter((name) => isGarbage('image', name));
+  for (const name of images) options.images.delete(namespace, name);
+  for (const { digest } of content.rows(namespace)) {
+    if (isGarbage('content', digest))
+      database.prepare('DELETE FROM blobs WHERE namespace = ? AND digest = ?').run(namespace, digest);
+  }
+  for (const [name, table] of snapshots)
+    for (const { key } of table.rows(namespace))
+      if (isGarbage('snapshot', `${name}/${key}`)) table.remove(namespace, key);
+  return { namespace, images, ingests: ingests.map(({ ref }) => ref).filter((ref) => isGarbage('ingest', ref)) };
+}
+
+/** Ends leases that have expired; what the others hold is kept. */
+function holdLeased({ leases }: CollectorOptions, namespace: string, graph: ObjectGraph, now: number): void {
   for (const lease of leases.records.list(namespace)) {
     if (isExpired(lease.labels, now)) {
       leases.delete(namespace, lease.id);
@@ -51,71 +107,13 @@ function sweepRows(options: CollectorOptions, namespace: string): { namespace: s
     }
     const isFlat = 'containerd.io/gc.flat' in lease.labels;
     for (const { type, resource } of leases.resources(namespace, lease.id)) {
-      if (type === 'content') roots.push({ type: 'content', name: resource, isFlat });
-      else if (type === 'ingests') roots.push({ type: 'ingest', name: resource });
+      if (type === 'content') graph.hold({ type: 'content', name: resource, isFlat });
+      else if (type === 'ingests') graph.hold({ type: 'ingest', name: resource });
+      else if (type === 'images') graph.hold({ type: 'image', name: resource, isFlat });
       else if (type.startsWith('snapshots/'))
-        roots.push({ type: 'snapshot', name: `${type.slice('snapshots/'.length)}/${resource}`, isFlat });
+        graph.hold({ type: 'snapshot', name: `${type.slice('snapshots/'.length)}/${resource}`, isFlat });
     }
   }
-  for (const image of options.images.list(namespace)) {
-    if (image.target !== undefined) roots.push({ type: 'content', name: image.target.digest });
-    roots.push(...labelEdges(image.labels));
-  }
-  for (const container of options.containers.list(namespace)) {
-    if (container.snapshotKey !== '')
-      roots.push({ type: 'snapshot', name: `${container.snapshotter}/${container.snapshotKey}` });
-    roots.push(...labelEdges(container.labels));
-  }
-  const blobs = new Map(content.rows(namespace).map((row) => [row.digest, row.labels]));
-  for (const [digest, labels] of blobs) if (isRoot(labels)) roots.push({ type: 'content', name: digest });
-  const trees = new Map<string, { parent: string; labels: { [key: string]: string } }>();
-  for (const [name, table] of snapshots) {
-    for (const row of table.rows(namespace)) {
-      const { labels } = wire.Info.decode(row.record);
-      trees.set(`${name}/${row.key}`, { parent: row.parent === '' ? '' : `${name}/${row.parent}`, labels });
-      if (isRoot(labels)) roots.push({ type: 'snapshot', name: `${name}/${row.key}` });
-    }
-  }
-  const ingests = database
-    .prepare('SELECT ref, expected, started_ms FROM ingests WHERE namespace = ?')
-    .all(namespace) as unknown as {
-    ref: string;
-    expected: string;
-    started_ms: number;
-  }[];
-  const expectedBy = new Map(ingests.map((ingest) => [ingest.ref, ingest.expected]));
-  for (const ingest of ingests)
-    if (now - ingest.started_ms < ingestLifeMs) roots.push({ type: 'ingest', name: ingest.ref });
-
-  function* edges(node: Node): Iterable<Node> {
-    if (node.type === 'ingest') {
-      const expected = expectedBy.get(node.name) ?? '';
-      if (expected !== '') yield { type: 'content', name: expected };
-    } else if (node.type === 'content') {
-      if (node.isFlat !== true) yield* labelEdges(blobs.get(node.name) ?? {});
-    } else {
-      const tree = trees.get(node.name);
-      if (tree === undefined) return;
-      if (tree.parent !== '') yield { type: 'snapshot', name: tree.parent, isFlat: node.isFlat ?? false };
-      if (node.isFlat !== true) yield* labelEdges(tree.labels);
-    }
-  }
-  // apart: what a flat lease holds may be held by others in full
-  const [flat, full] = [roots.filter((root) => root.isFlat === true), roots.filter((root) => root.isFlat !== true)];
-  const marked = new Set([...reachable(full, nodeKey, edges), ...reachable(flat, nodeKey, edges)]);
-
-  for (const digest of blobs.keys()) {
-    if (!marked.has(nodeKey({ type: 'content', name: digest })))
-      database.prepare('DELETE FROM blobs WHERE namespace = ? AND digest = ?').run(namespace, digest);
-  }
-  for (const tree of trees.keys()) {
-    if (marked.has(nodeKey({ type: 'snapshot', name: tree }))) continue;
-    const slash = tree.indexOf('/');
-    snapshots.get(tree.slice(0, slash))?.remove(namespace, tree.slice(slash + 1));
-  }
-  return ingests
-    .filter(({ ref }) => !marked.has(nodeKey({ type: 'ingest', name: ref })))
-    .map(({ ref }) => ({ namespace, ref }));
 }
 
 async function sweepBlobs(options: CollectorOptions): Promise<void> {

@@ -25,6 +25,8 @@ export interface StoresOptions extends SnapshotterSettings {
   readonly snapshotters?: readonly string[];
   /** What blobs and layers may take before everything unused is collected; default: without limit. */
   readonly budgetBytes?: number;
+  /** Told of an image whose time is over. */
+  readonly onImageExpired?: (namespace: string, name: string) => void;
   /** The bundles there are; asked for when the database was lost. */
   readonly bundles?: () => readonly FoundBundle[];
 }
@@ -70,6 +72,7 @@ export async function openStores(options: StoresOptions, resources: AsyncDisposa
     containers: new RecordTable<containers.Container>(database, 'container', containers.Container),
     content: new ContentTable({ database, leases, backend: blobs, onMutation }),
     snapshots,
+    ...(options.onImageExpired === undefined ? {} : { onImageExpired: options.onImageExpired }),
     log,
   };
   if (database.replayedRecords !== undefined)

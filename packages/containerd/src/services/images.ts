@@ -68,9 +68,7 @@ export function imagesService(options: {
           throw new BoxshipError('notFound', `image "${name}" has a different target`);
         table.delete(namespace, name);
       });
-      events.emit(namespace, '/images/delete', 'containerd.services.images.v1.ImageDelete', images.ImageDelete, {
-        name,
-      });
+      emitImageDelete(events, namespace, name);
       await options.onDelete(sync);
       return {};
     },
@@ -80,6 +78,11 @@ export function imagesService(options: {
     const { name, labels } = image;
     events.emit(namespace, topic, `containerd.services.images.v1.${type}`, images[type], { name, labels });
   }
+}
+
+/** An image is gone, by its owner's word or because its time was over. */
+export function emitImageDelete(events: EventExchange, namespace: string, name: string): void {
+  events.emit(namespace, '/images/delete', 'containerd.services.images.v1.ImageDelete', images.ImageDelete, { name });
 }
 
 function checkImage(image: images.Image | undefined): images.Image {
