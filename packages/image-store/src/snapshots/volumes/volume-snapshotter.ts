@@ -20,6 +20,8 @@ export class VolumeSnapshotter extends DirectorySnapshotter {
   readonly #pool: VolumePool;
   /** Names that a directory tells of: one that is given up frees the volume of that name. */
   readonly #names: Set<string>;
+  /** How many volumes were freed. */
+  #freed = 0;
 
   constructor(options: DirectorySnapshotterOptions, pool: VolumePool) {
     super(options);
@@ -59,15 +61,17 @@ export class VolumeSnapshotter extends DirectorySnapshotter {
     await this.#activated(id);
   }
 
-  /** A mount that is ending, or a copy that is being freed too, holds it for a moment. */
+  /** A mount that is ending holds it for a moment, and a copy until that is freed: as long as volumes go it is tried again. */
   protected override async free(directory: string): Promise<void> {
     const own = readVolume(directory);
     if (own === undefined) return;
-    for (let attempt = 1; ; attempt++) {
+    for (let attempt = 1, freed = this.#freed; ; attempt++) {
       try {
         await this.#pool.delete(own);
+        this.#freed++;
         return;
       } catch (error) {
+        if (this.#freed > freed) [attempt, freed] = [0, this.#freed];
         if (attempt === freeAttempts || !BoxshipError.is(error, 'unavailable')) throw error;
         await sleep(freePauseMs * attempt);
       }
