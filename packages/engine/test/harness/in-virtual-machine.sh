@@ -52,17 +52,19 @@ $docker rm box > /dev/null
 # what ctr checkpoints goes on in another container, which ends as the first one would have
 ck() { ctr -a "$TMPDIR/run/containerd/containerd.sock" -n checkpoints "$@"; }
 $docker save boxship/hello | ck images import - > /dev/null
+# a start anew would find the file, which goes along, and end with 5
+script='if [ -e /begun ]; then code=5; else code=7; fi; : > /begun; trap "exit $code" TERM; while :; do /busybox sleep 0.2; done'
 ck run -d --mount type=bind,src=/bin/busybox,dst=/busybox,options=rbind:ro "$(ck images ls -q | head -n 1)" first \
-  /busybox sh -c 'trap "exit 7" TERM; while :; do /busybox sleep 0.2; done'
+  /busybox sh -c "$script"
+ck tasks exec --exec-id begun first /busybox sh -c 'until [ -e /begun ]; do /busybox sleep 0.1; done'
 tell checkpoint ck containers checkpoint --image --task --rw first example.test/checkpoint:1
 ck tasks rm -f first
 ck containers rm first
-ck containers restore --live --rw second example.test/checkpoint:1 &
-restored=$!
-i=0
-until ck tasks ls | grep -q 'second .*RUNNING' || [ $((i += 1)) -gt 100 ]; do sleep 0.2; done
+tell restore ck containers restore --live --rw second example.test/checkpoint:1
 ck tasks kill -s TERM second
-wait $restored
-echo "restored: $?"
+i=0
+until ck tasks ls | grep -q 'second .*STOPPED' || [ $((i += 1)) -gt 50 ]; do sleep 0.2; done
+tell restored ck tasks rm second
+ck containers rm second
 tell 'left of checkpoints' ck tasks ls -q
 tell left find /sys/fs/cgroup/docker -mindepth 1 -type d
