@@ -11,9 +11,10 @@ describe.skipIf(missing.length > 0)(`a kernel with the device mapper${why}`, () 
   beforeAll(async () => {
     outcomes = await runTestsInVirtualMachine(['image-store/test/devmapper.test.ts'], {
       timeoutMs: 400_000, // emulated, every call of dmsetup takes a quarter of a second
+      isBuilt: true,
       modules: ['loop', 'ext4', 'dm-thin-pool'],
     });
-  }, 410_000);
+  }, 440_000);
 
   it('every test of devmapper passes', () => {
     expect(outcomes.filter(({ status }) => status !== 'passed')).toEqual([]);

@@ -46,10 +46,10 @@ ${options.isBuilt === true ? 'export BOXSHIP_TEST_BUILT=1' : ''}
 ${(options.modules ?? []).map((name) => `modprobe ${name}`).join('; ')}
 vitest run --config packages/tooling/vm/vitest.config.ts --reporter=json --outputFile=$TMPDIR/report ${only} ${files.join(' ')}
 printf '\\n${MARK}'; cat $TMPDIR/report`;
-  const { output } = await runInVirtualMachine({ command, directory: root, timeoutMs: options.timeoutMs });
-  const at = output.lastIndexOf(MARK);
-  if (at < 0) throw new Error(`the tests did not come to an end:\n${output}`);
-  const report = JSON.parse(output.slice(at + MARK.length)) as Report;
+  let { output, at, report } = await runAndReport(command, options.timeoutMs);
+  // V8 dies now and then under emulation while it loads: a file of which no test began is tried once more
+  if (report.testResults.some(({ assertionResults }) => assertionResults.length === 0))
+    ({ output, at, report } = await runAndReport(command, options.timeoutMs));
   return report.testResults.flatMap(({ name, message, assertionResults }) =>
     assertionResults.length === 0
       ? [{ name, status: 'failed' as const, failure: message || output.slice(-4000, at) }]
@@ -59,4 +59,14 @@ printf '\\n${MARK}'; cat $TMPDIR/report`;
           failure: failureMessages?.join('\n') ?? '',
         })),
   );
+}
+
+async function runAndReport(
+  command: string,
+  timeoutMs: number,
+): Promise<{ readonly output: string; readonly at: number; readonly report: Report }> {
+  const { output } = await runInVirtualMachine({ command, directory: root, timeoutMs });
+  const at = output.lastIndexOf(MARK);
+  if (at < 0) throw new Error(`the tests did not come to an end:\n${output}`);
+  return { output, at, report: JSON.parse(output.slice(at + MARK.length)) as Report };
 }
