@@ -19,8 +19,8 @@ const active = (): string[] => readdirSync('/dev/mapper').filter((name) => name.
 /** Blocks of 64 KiB that the pool has given out. */
 const used = (): number => Number(/ (\d+)\/\d+ - /.exec(dmsetup('status', pool))?.[1]);
 
-/** A pool over two files, as large as asked for. */
-function makePool(directory: string, dataMb: number): void {
+/** A pool over two files; gives their loop devices. */
+function makePool(directory: string, dataMb: number): readonly string[] {
   const loop = (name: string, mb: number): string => {
     const file = join(directory, name);
     execFileSync('truncate', ['-s', `${mb}M`, file]);
@@ -28,21 +28,23 @@ function makePool(directory: string, dataMb: number): void {
   };
   const [metadata, data] = [loop('metadata', 8), loop('data', dataMb)];
   dmsetup('create', pool, '--table', `0 ${dataMb * 2048} thin-pool ${metadata} ${data} 128 0 1 error_if_no_space`);
+  return [metadata, data];
 }
 
-function removePool(directory: string): void {
+function removePool(directory: string, loops: readonly string[]): void {
   dmsetup('remove', '--retry', pool);
-  execFileSync('losetup', ['-D']);
+  for (const loop of loops) execFileSync('losetup', ['-d', loop]);
   rmSync(directory, { recursive: true });
 }
 
 describe.skipIf(!existsSync('/dev/mapper/control'))('with a device mapper', () => {
   let directory: string;
+  let loops: readonly string[];
   beforeAll(() => {
     directory = mkdtempSync(join(tmpdir(), 'devmapper-'));
-    makePool(directory, 200);
+    loops = makePool(directory, 200);
   });
-  afterAll(() => removePool(directory));
+  afterAll(() => removePool(directory, loops));
   const root = () => mkdtempSync(join(directory, 'root-'));
   const open = (at: string) => new VolumeSnapshotter({ root: at }, new ThinPool({ pool, sizeBytes }));
 
