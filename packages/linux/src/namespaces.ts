@@ -126,7 +126,8 @@ export function removeNetworkNamespace(path: string): void {
   // a crash between two starts may have stacked mounts; EINVAL: no mount (any more)
   while (unmount(path, MNT_DETACH) === 0);
   const errno = lastErrno();
-  if (errno !== EINVAL && errno !== ENOENT) throw systemError('umount2', errno, path);
+  if (errno === ENOENT) return;
+  if (errno !== EINVAL) throw systemError('umount2', errno, path);
   try {
     unlinkSync(path);
   } catch (error) {

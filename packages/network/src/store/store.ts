@@ -28,27 +28,36 @@ export class Store implements Disposable {
    */
   static open(directories: { readonly state: string; readonly run: string }, log: Logger): Store {
     mkdirSync(directories.state, { recursive: true, mode: 0o710 });
-    const mirror = new Mirror(directories);
+    const mirror = new Mirror(directories, log);
     const path = join(directories.state, 'network.db');
+    let db: DatabaseSync;
     try {
-      return new Store(openDatabase(path), mirror);
+      db = openDatabase(path);
     } catch (error) {
       if (BoxshipError.is(error)) throw error;
-      const aside = `${path}.corrupt-${Date.now()}`;
-      for (const suffix of ['', '-wal', '-shm']) putAside(`${path}${suffix}`, `${aside}${suffix}`);
-      const store = new Store(openDatabase(path), mirror);
-      const networks = mirror.networks(log);
-      const sandboxes = mirror.sandboxes(log);
-      for (const record of networks) store.saveNetwork(record);
-      for (const record of sandboxes) store.saveSandbox(record);
-      log.error('network database is damaged: put aside and made again from the copies of its records', {
-        aside,
-        networks: networks.length,
-        sandboxes: sandboxes.length,
-        error,
-      });
-      return store;
+      return Store.#remake(path, mirror, log, error);
     }
+    const store = new Store(db, mirror);
+    mirror.sandboxes.rewrite(store.sandboxes().filter(({ state }) => state === 'ready'));
+    return store;
+  }
+
+  static #remake(path: string, mirror: Mirror, log: Logger, error: unknown): Store {
+    const aside = `${path}.corrupt-${Date.now()}`;
+    for (const suffix of ['', '-wal', '-shm']) putAside(`${path}${suffix}`, `${aside}${suffix}`);
+    const store = new Store(openDatabase(path), mirror);
+    const networks = mirror.networks();
+    const sandboxes = mirror.sandboxes.read();
+    mirror.sandboxes.rewrite(sandboxes);
+    for (const record of networks) store.saveNetwork(record);
+    for (const record of sandboxes) store.saveSandbox(record);
+    log.error('network database is damaged: put aside and made again from the copies of its records', {
+      aside,
+      networks: networks.length,
+      sandboxes: sandboxes.length,
+      error,
+    });
+    return store;
   }
 
   meta(key: string): string | undefined {
@@ -123,7 +132,7 @@ export class Store implements Disposable {
       for (const { protocol, hostIp, hostPort } of added)
         this.#run('INSERT INTO port VALUES (?, ?, ?, ?)', protocol, hostIp, hostPort, id);
     });
-    if (record.state === 'ready') this.#mirror.saveSandbox(record);
+    if (record.state === 'ready') this.#mirror.sandboxes.save(record);
   }
 
   #saveEndpoints({ spec: { id }, endpoints }: SandboxRecord): void {
@@ -142,11 +151,11 @@ export class Store implements Disposable {
   /** The record is whole now: endpoints and ports are in the store already. */
   setSandboxReady(record: SandboxRecord): void {
     this.#run('UPDATE sandbox SET state = ? WHERE id = ?', 'ready', record.spec.id);
-    this.#mirror.saveSandbox(record);
+    this.#mirror.sandboxes.save(record);
   }
 
   setSandboxDeleting(id: string): void {
-    this.#mirror.deleteSandbox(id);
+    this.#mirror.sandboxes.delete(id);
     this.#run('UPDATE sandbox SET state = ? WHERE id = ?', 'deleting', id);
   }
 
@@ -155,6 +164,7 @@ export class Store implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#mirror[Symbol.dispose]();
     this.#db.close();
   }
 
