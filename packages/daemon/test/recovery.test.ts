@@ -143,6 +143,40 @@ describe.skipIf(reason !== undefined)('recovery', () => {
     await expectNothingLeft();
   });
 
+  it('unpacks an image again of which a cut of power has taken the layers, and says so when it cannot', async () => {
+    const { containers } = engine.client;
+    await using containerd = connect(engine.containerdSocket, { namespace: 'moby' });
+    const snapshotter = 'overlayfs';
+    const removeLayers = async (): Promise<void> => {
+      const left = new Map<string, string>(); // to the parent's name
+      for await (const { info } of containerd.snapshots.list({ snapshotter, filters: [] }))
+        for (const { name, parent } of info) left.set(name, parent);
+      while (left.size > 0) {
+        const parents = new Set(left.values());
+        for (const name of left.keys()) {
+          if (parents.has(name)) continue;
+          await containerd.snapshots.remove({ snapshotter, key: name });
+          left.delete(name);
+        }
+      }
+    };
+    const run = () => engine.docker('run', '--rm', '--pull', 'never', '--network', 'none', 'busybox', 'echo', 'whole');
+    await removeLayers();
+    expect(await run()).toMatchObject({ code: 0, stdout: 'whole\n' });
+    await removeLayers();
+    const { RootFS } = await engine.client.images.inspect('busybox');
+    expect(RootFS.Layers).toHaveLength(1);
+    for await (const { info } of containerd.content.list({
+      filters: [`labels."containerd.io/uncompressed"==${RootFS.Layers?.[0]}`],
+    }))
+      for (const { digest } of info) await containerd.content.delete({ digest });
+    const refused = await run();
+    expect(refused.code).toBe(125);
+    expect(refused.stderr).toContain('has lost layers and what they are made of: pull it again');
+    expect(await containers.list({ all: true })).toEqual([]);
+    await expectNothingLeft();
+  });
+
   /** No container: so no task, registration, snapshot of one, mount, directory or socket either. */
   async function expectNothingLeft(): Promise<void> {
     await using containerd = connect(engine.containerdSocket, { namespace: 'moby' });

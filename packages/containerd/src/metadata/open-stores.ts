@@ -23,6 +23,8 @@ export interface StoresOptions extends SnapshotterSettings {
   readonly log: Logger;
   /** Names of {@link snapshotterDrivers}; default: all. */
   readonly snapshotters?: readonly string[];
+  /** What tells this boot of the host from others; default: the kernel's id. */
+  readonly bootId?: string;
   /** What blobs and layers may take before everything unused is collected; default: without limit. */
   readonly budgetBytes?: number;
   /** Told of an image whose time is over. */
@@ -53,7 +55,11 @@ export async function openStores(options: StoresOptions, resources: AsyncDisposa
   for (const driver of snapshotterDrivers) {
     const { name } = driver;
     if (options.snapshotters?.includes(name) === false) continue;
-    const place = { root: join(root, `io.containerd.snapshotter.v1.${name}`), log };
+    const place = {
+      root: join(root, `io.containerd.snapshotter.v1.${name}`),
+      log,
+      ...(options.bootId === undefined ? {} : { bootId: options.bootId }),
+    };
     const refusal = driver.refusal(place.root, options);
     if (refusal !== undefined) {
       refusedSnapshotters.set(name, refusal);

@@ -59,8 +59,8 @@ function splitBackend(name: string): { namespace: string; number: number; key: s
   return namespace === undefined || key === undefined ? undefined : { namespace, number: Number(number), key };
 }
 
-/** Rows of which the data are gone. */
-async function dropLost({ database, namespaces, content, snapshots, log }: Tables): Promise<void> {
+/** Rows of blobs that are gone; those of snapshots are looked through at every start. */
+async function dropLost({ database, namespaces, content, log }: Tables): Promise<void> {
   const { backend } = content.options;
   for (const namespace of namespaces.list()) {
     for (const { digest, size } of content.rows(namespace)) {
@@ -68,13 +68,6 @@ async function dropLost({ database, namespaces, content, snapshots, log }: Table
       if (info?.size === Number(size)) continue;
       log.error('a blob of the metadata is not there', { namespace, digest });
       database.prepare('DELETE FROM blobs WHERE namespace = ? AND digest = ?').run(namespace, digest);
-    }
-    for (const table of snapshots.values()) {
-      for (const row of table.rows(namespace)) {
-        if ((await table.options.backend.stat(row.backend).catch(ignoreMissing)) !== undefined) continue;
-        log.error('a snapshot of the metadata is not there', { namespace, key: row.key });
-        table.remove(namespace, row.key);
-      }
     }
   }
 }

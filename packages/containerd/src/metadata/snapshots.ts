@@ -6,6 +6,7 @@ import { fromTimestamp, nowTimestamp, snapshots as wire } from '@boxship/api';
 import { BoxshipError, type FilterPredicate } from '@boxship/base';
 import {
   checkLabels,
+  labelKeys,
   type Mount,
   type SnapshotInfo,
   type SnapshotOptions,
@@ -52,7 +53,7 @@ export class SnapshotTable {
     this.commits = new SnapshotCommits(this);
   }
 
-  /** Ends the commits that a crash has cut off. To be called before anything else. */
+  /** Ends the commits that a crash has cut off, and forgets what is not there below. To be called before anything else. */
   async recover(): Promise<void> {
     for (const { namespace, key, backend } of this.commits.open()) {
       try {
@@ -63,6 +64,9 @@ export class SnapshotTable {
         this.commits.drop(namespace, key);
       }
     }
+    const below = new Set<string>();
+    for await (const { name } of this.options.backend.list()) below.add(name);
+    for (const { namespace, key, backend } of this.#allRows()) if (!below.has(backend)) this.remove(namespace, key); // the snapshotter has said why
   }
 
   in(namespace: string): Snapshotter {
@@ -81,6 +85,12 @@ export class SnapshotTable {
         'SELECT key, backend, parent, record FROM snapshots WHERE namespace = ? AND snapshotter = ? ORDER BY key',
       )
       .all(namespace, this.options.name) as unknown as Row[];
+  }
+
+  #allRows(): (Row & { readonly namespace: string })[] {
+    return this.options.database
+      .prepare('SELECT namespace, key, backend, parent, record FROM snapshots WHERE snapshotter = ?')
+      .all(this.options.name) as unknown as (Row & { readonly namespace: string })[];
   }
 
   put(namespace: string, key: string, backend: string, parent: string, info: wire.Info): void {
@@ -263,9 +273,8 @@ class NamespacedSnapshotter implements Snapshotter {
       parentBelow = row.backend;
     }
     const backend = this.#table.nextBackend(this.#namespace, key);
-    const inherited = Object.fromEntries(
-      Object.entries(labels).filter(([name]) => name.startsWith('containerd.io/snapshot/')),
-    );
+    const isInherited = (name: string) => name.startsWith('containerd.io/snapshot/') || name === labelKeys.snapshotRef;
+    const inherited = Object.fromEntries(Object.entries(labels).filter(([name]) => isInherited(name)));
     this.#table.pending.add(backend);
     try {
       const mounts = await this.#backend[how](backend, parentBelow, { labels: inherited });

@@ -8,7 +8,8 @@ export type Fact = string | null;
 
 export interface Announcement {
   readonly is: 'begun' | 'done';
-  readonly facts: Readonly<Record<string, Fact>>;
+  /** More than one: what is promised is that it is one of them. */
+  readonly facts: Readonly<Record<string, Fact | readonly Fact[]>>;
 }
 
 /** By key the values that a reader may see after a cut: one when it was acknowledged, two while it changes. */
@@ -17,8 +18,10 @@ export function factsAt(changes: readonly Change[], length: number): Map<string,
   for (const change of changes.slice(0, length)) {
     if (change.kind !== 'say') continue;
     const { is, facts: said } = JSON.parse(change.text) as Announcement;
-    for (const [key, value] of Object.entries(said))
-      facts.set(key, is === 'done' ? [value] : [...(facts.get(key) ?? [null]), value]);
+    for (const [key, value] of Object.entries(said)) {
+      const allowed = [value].flat();
+      facts.set(key, is === 'done' ? allowed : [...(facts.get(key) ?? [null]), ...allowed]);
+    }
   }
   return facts;
 }

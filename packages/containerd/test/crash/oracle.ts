@@ -26,7 +26,7 @@ export async function faultsOf(
     error: (message, fields) => faults.push(`${message} ${JSON.stringify(fields)}`),
   };
   await using resources = new AsyncDisposableStack();
-  const stores = await openStores({ root, log, snapshotters: [snapshotterName] }, resources);
+  const stores = await openStores({ root, log, snapshotters: [snapshotterName], bootId: 'after the cut' }, resources);
   const compare = async (when: string) => {
     for (const [key, allowed] of facts) {
       const found = await read(stores, key, options.isMounted);

@@ -7,14 +7,14 @@ import { join } from 'node:path';
 import { content as contentWire, encodeJsonAny, typeUrls } from '@boxship/api';
 import { digestOf } from '@boxship/oci';
 import { Containerd } from '../../src/containerd.ts';
-import type { Fact } from './facts.ts';
+import type { Announcement } from './facts.ts';
 
 const directory = process.argv[2] ?? '';
 const said = openSync(join(directory, 'acknowledgements'), 'a');
-const say = (is: 'begun' | 'done', facts: Readonly<Record<string, Fact>>) =>
-  writeSync(said, `${JSON.stringify({ is, facts })}\n`);
+const say = (is: Announcement['is'], facts: Announcement['facts']) =>
+  writeSync(said, `${JSON.stringify({ is, facts } satisfies Announcement)}\n`);
 
-async function step(facts: Readonly<Record<string, Fact>>, work: () => Promise<unknown>): Promise<void> {
+async function step(facts: Announcement['facts'], work: () => Promise<unknown>): Promise<void> {
   say('begun', facts);
   await work();
   say('done', facts);
@@ -78,13 +78,17 @@ function writeLayer(mounts: readonly { type: string; source: string; options: st
   writeFileSync(join(upper ?? mount?.source ?? '', 'file'), text);
 }
 
-async function layer(name: string, parent: string): Promise<void> {
+/** A layer of an image may be gone after a cut, until something stands on it, but it is never there in part. */
+async function layer(name: string, parent: string, isOfImage = true): Promise<void> {
+  const orGone = <T>(value: T) => (isOfImage ? ([value, null] as const) : value);
+  const ofImage: { [label: string]: string } = isOfImage ? { 'containerd.io/snapshot.ref': name } : {};
   let mounts: Parameters<typeof writeLayer>[0] = [];
-  await step({ [`snapshot ${name}-key`]: 'active' }, async () => {
-    ({ mounts } = await client.snapshots.prepare({ snapshotter, key: `${name}-key`, parent, labels: root }));
+  await step({ [`snapshot ${name}-key`]: orGone('active') }, async () => {
+    const labels = { ...root, ...ofImage };
+    ({ mounts } = await client.snapshots.prepare({ snapshotter, key: `${name}-key`, parent, labels }));
   });
   writeLayer(mounts, name);
-  await step({ [`snapshot ${name}-key`]: null, [`snapshot ${name}`]: `committed ${name}` }, () =>
+  await step({ [`snapshot ${name}-key`]: null, [`snapshot ${name}`]: orGone(`committed ${name}`) }, () =>
     client.snapshots.commit({ snapshotter, key: `${name}-key`, name, labels: root }),
   );
 }
@@ -106,9 +110,11 @@ for (let round = 0; round < 2; round++) {
   await put(cut, root); // resumed
   await layer(`${name}-one`, '');
   await layer(`${name}-two`, `${name}-one`);
-  await step({ [`snapshot ${name}-box`]: 'active' }, () =>
+  const stands = Object.fromEntries(['one', 'two'].map((of) => [`snapshot ${name}-${of}`, `committed ${name}-${of}`]));
+  await step({ [`snapshot ${name}-box`]: 'active', ...stands }, () =>
     client.snapshots.prepare({ snapshotter, key: `${name}-box`, parent: `${name}-two`, labels: root }),
   );
+  await layer(`${name}-plain`, `${name}-two`, false);
   const container = {
     id: `${name}-box`,
     labels: {},
@@ -139,6 +145,7 @@ for (let round = 0; round < 2; round++) {
   const gone = digestOf(bytesOf(`${old} config`, 700));
   await step({ [`container ${old}-box`]: null }, () => client.containers.delete({ id: `${old}-box` }));
   await step({ [`snapshot ${old}-box`]: null }, () => client.snapshots.remove({ snapshotter, key: `${old}-box` }));
+  await step({ [`snapshot ${old}-plain`]: null }, () => client.snapshots.remove({ snapshotter, key: `${old}-plain` }));
   await step({ [`snapshot ${old}-two`]: null }, () => client.snapshots.remove({ snapshotter, key: `${old}-two` }));
   await step({ [`blob ${gone}`]: null }, () => client.content.delete({ digest: gone }));
   await step({ [`image ${old}`]: null }, () => client.images.delete({ name: old, sync: true }));

@@ -17,6 +17,7 @@ import { dirname, join } from 'node:path';
 import { BoxshipError, randomId } from '@boxship/base';
 import { mount, openInRoot, unmount } from '@boxship/linux';
 import type { EngineImage } from '../images/image-index.ts';
+import { unpackAgain } from '../images/unpack-again.ts';
 import type { Parts } from '../parts.ts';
 import type { RootMount } from './model.ts';
 
@@ -67,11 +68,12 @@ async function makeInitLayer(parts: Parts, image: EngineImage, name: string): Pr
   const { snapshotter } = parts.config;
   const { snapshots } = parts.containerd;
   const key = `${name}-${randomId().slice(0, 12)}`;
-  const { mounts } = await snapshots.prepare({
-    snapshotter,
-    key,
-    parent: image.chainId,
-    labels: { [gcRoot]: new Date().toISOString() },
+  const labels = { [gcRoot]: new Date().toISOString() };
+  const prepare = () => snapshots.prepare({ snapshotter, key, parent: image.chainId, labels });
+  const { mounts } = await prepare().catch(async (error: unknown) => {
+    if (!BoxshipError.is(error, 'notFound')) throw error;
+    await unpackAgain(parts, image);
+    return await prepare();
   });
   try {
     withMounted(parts, mounts, writeStubs);

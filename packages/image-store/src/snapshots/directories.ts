@@ -8,7 +8,7 @@ import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { removeTree } from '@boxship/archive';
 import { BoxshipError, type Logger, makeDirectorySync, messageOf, syncDirectorySync } from '@boxship/base';
-import type { SnapshotMetadata } from './metadata.ts';
+import type { SnapshotMetadata, SnapshotRecord } from './metadata.ts';
 
 const lostPrefix = 'lost-';
 
@@ -44,7 +44,13 @@ export class SnapshotDirectories {
   }
 
   /** Makes disk and metadata agree: the normal start. */
-  recover(metadata: SnapshotMetadata): void {
+  recover(metadata: SnapshotMetadata, bootId: string): void {
+    const isUnsure = ({ unsyncedIn }: SnapshotRecord) => unsyncedIn !== undefined && unsyncedIn !== bootId;
+    const unsure = metadata.all().filter(isUnsure);
+    this.drop(
+      metadata,
+      unsure.map(({ id }) => id),
+    );
     const missing = metadata
       .all()
       .map(({ id }) => id)
@@ -61,6 +67,14 @@ export class SnapshotDirectories {
     const known = new Set(metadata.all().map(({ id }) => String(id)));
     for (const name of readdirSync(this.#root))
       if (!known.has(name) && !name.startsWith(lostPrefix)) this.#discard(name);
+  }
+
+  /** Takes layers away whose files may not be on the disk, and those above. */
+  drop(metadata: SnapshotMetadata, ids: readonly number[]): void {
+    for (const { id, info } of ids.length > 0 ? metadata.forget(ids) : []) {
+      this.#log.warn('a layer was not on the disk; it is unpacked again when it is needed', { name: info.name });
+      this.remove(id);
+    }
   }
 
   /** Makes a directory outside the numbering; `place` moves it in, disposal removes it if that has not happened. */

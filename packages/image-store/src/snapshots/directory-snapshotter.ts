@@ -3,7 +3,9 @@
  * says how a tree is made, measured and mounted.
  */
 import { BoxshipError, type FilterPredicate, type Logger, silentLogger } from '@boxship/base';
-import { syncFilesystem } from '@boxship/linux';
+import { bootId, syncFilesystem } from '@boxship/linux';
+import { labelKeys } from '../labels.ts';
+import { DeferredSyncs } from './deferred-syncs.ts';
 import { SnapshotDirectories } from './directories.ts';
 import { snapshotFields } from './fields.ts';
 import { SnapshotMetadata, type SnapshotRecord } from './metadata.ts';
@@ -19,8 +21,13 @@ import type {
 export interface DirectorySnapshotterOptions {
   readonly root: string;
   readonly log?: Logger;
-  /** Put everything of a committed snapshot on the disk before it is called committed. Default true. */
+  /**
+   * Put everything of a committed snapshot on the disk before it is called committed, or, if it is a layer of an image, before anything but
+   * another layer stands on it. Default true.
+   */
   readonly isDurable?: boolean;
+  /** What tells this boot of the host from all others; default: the kernel's id. */
+  readonly bootId?: string;
 }
 
 /** A snapshot to be made; `parentIds` are the numbers of the committed ones below, nearest first. */
@@ -33,6 +40,8 @@ export abstract class DirectorySnapshotter implements Snapshotter {
   protected readonly directories: SnapshotDirectories;
   readonly #metadata: SnapshotMetadata;
   readonly #isDurable: boolean;
+  readonly #bootId: string;
+  readonly #syncs: DeferredSyncs;
 
   constructor(options: DirectorySnapshotterOptions) {
     const log = options.log ?? silentLogger;
@@ -41,8 +50,16 @@ export abstract class DirectorySnapshotter implements Snapshotter {
       release: (directory) => this.release(directory),
       free: (directory) => this.free(directory),
     });
+    this.#bootId = options.bootId ?? bootId();
     this.#metadata = new SnapshotMetadata(options.root, log);
-    this.directories.recover(this.#metadata);
+    this.directories.recover(this.#metadata, this.#bootId);
+    this.#syncs = new DeferredSyncs({
+      root: this.directories.root,
+      onSynced: (ids) => this.#metadata.markSynced(ids),
+      onLost: (ids) => this.directories.drop(this.#metadata, ids),
+      log,
+    });
+    for (const { id, unsyncedIn } of this.#metadata.all()) if (unsyncedIn !== undefined) this.#syncs.add(id);
   }
 
   /** Fills the empty directory that becomes the snapshot's. */
@@ -105,8 +122,10 @@ export abstract class DirectorySnapshotter implements Snapshotter {
     const record = this.#metadata.get(key);
     const isActive = record.info.kind === 'active';
     const usage = isActive ? await this.seal(record) : undefined;
-    if (isActive && this.#isDurable) await syncFilesystem(this.directories.path(record.id));
-    this.#metadata.commit(name, key, options);
+    const isLater = isActive && this.#isDurable && isLayer(record.info.labels);
+    if (isActive && this.#isDurable && !isLater) await syncFilesystem(this.directories.path(record.id));
+    this.#metadata.commit(name, key, isLater ? { ...options, unsyncedIn: this.#bootId } : options);
+    if (isLater) this.#syncs.add(record.id);
     if (usage !== undefined) this.#metadata.recordUsage(record.id, usage);
   }
 
@@ -124,6 +143,7 @@ export abstract class DirectorySnapshotter implements Snapshotter {
 
   async close(): Promise<void> {
     await this.directories.cleanup();
+    await this.#syncs.close();
     this.#metadata.close();
   }
 
@@ -134,9 +154,13 @@ export abstract class DirectorySnapshotter implements Snapshotter {
     options: SnapshotOptions,
   ): Promise<readonly Mount[]> {
     const parentIds = this.#metadata.check(key, parent);
+    if (!isLayer(options.labels)) await this.#syncs.settled(parentIds);
     await this.prepareParents(parentIds);
     await using staged = this.directories.stage();
     await this.fill(staged.path, { kind, parentIds });
     return this.mountsOf(this.#metadata.create({ name: key, kind, parent, ...options }, (id) => staged.place(id)));
   }
 }
+
+/** Whether it is made of a blob and named by its chain id, as clients label what they unpack. */
+const isLayer = (labels: SnapshotOptions['labels']): boolean => labels?.[labelKeys.snapshotRef] !== undefined;

@@ -24,6 +24,7 @@ const schema = `
     size_bytes INTEGER
   );
   CREATE INDEX snapshot_parent ON snapshot (parent_id)`;
+const withUnsynced = 'ALTER TABLE snapshot ADD COLUMN unsynced_in TEXT';
 
 interface Row {
   readonly id: number;
@@ -36,6 +37,7 @@ interface Row {
   readonly updated_at: number;
   readonly inodes: number | null;
   readonly size_bytes: number | null;
+  readonly unsynced_in: string | null;
 }
 
 /** A snapshot with the numbers of its directories. */
@@ -45,6 +47,8 @@ export interface SnapshotRecord {
   /** Numbers of the parents, nearest first. */
   readonly parentIds: readonly number[];
   readonly usage: SnapshotUsage | undefined;
+  /** The boot in which it was committed, if its files are not known to be on the disk. */
+  readonly unsyncedIn: string | undefined;
 }
 
 const select = 'SELECT s.*, p.name AS parent_name FROM snapshot s LEFT JOIN snapshot p ON p.id = s.parent_id';
@@ -55,7 +59,7 @@ export class SnapshotMetadata {
 
   /** Opens or makes `<root>/metadata.db`. */
   constructor(root: string, log: Logger) {
-    const opened = openDatabase({ path: join(root, 'metadata.db'), migrations: [schema], log });
+    const opened = openDatabase({ path: join(root, 'metadata.db'), migrations: [schema, withUnsynced], log });
     this.#database = opened.database;
     this.#sidecar = new SnapshotSidecar(root, log);
     if (opened.isRebuilt) this.#rebuild(log);
@@ -63,12 +67,12 @@ export class SnapshotMetadata {
 
   #rebuild(log: Logger): void {
     const insert = this.#database.prepare(
-      'INSERT INTO snapshot (id, name, kind, parent_id, labels, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?)',
+      'INSERT INTO snapshot (id, name, kind, parent_id, labels, created_at, updated_at, unsynced_in) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
     );
     inTransaction(this.#database, () => {
-      for (const { id, name, kind, parentId, labels, createdAt } of this.#sidecar.read()) {
+      for (const { id, name, kind, parentId, labels, createdAt, unsyncedIn } of this.#sidecar.read()) {
         try {
-          insert.run(id, name, kind, parentId, JSON.stringify(labels), createdAt, Date.now());
+          insert.run(id, name, kind, parentId, JSON.stringify(labels), createdAt, Date.now(), unsyncedIn ?? null);
         } catch (error) {
           log.error('snapshot cannot be restored', { id, name, error: messageOf(error) });
         }
@@ -80,7 +84,9 @@ export class SnapshotMetadata {
     const record = this.get(name);
     const { kind, labels, createdAt } = record.info;
     const parentId = record.parentIds[0] ?? null;
-    this.#sidecar.write({ id: record.id, name, kind, parentId, labels, createdAt: createdAt.getTime() });
+    const { id, unsyncedIn } = record;
+    const unsynced = unsyncedIn === undefined ? {} : { unsyncedIn };
+    this.#sidecar.write({ id, name, kind, parentId, labels, createdAt: createdAt.getTime(), ...unsynced });
     return record;
   }
 
@@ -127,8 +133,8 @@ export class SnapshotMetadata {
     });
   }
 
-  /** @throws alreadyExists, notFound, failedPrecondition */
-  commit(name: string, key: string, options: SnapshotOptions = {}): void {
+  /** `unsyncedIn`: the boot, when its files are still to be synced. @throws alreadyExists, notFound, failedPrecondition */
+  commit(name: string, key: string, options: SnapshotOptions & { readonly unsyncedIn?: string } = {}): void {
     checkLabels(options.labels ?? {});
     inTransaction(this.#database, () => {
       const row = this.#find(key);
@@ -142,10 +148,21 @@ export class SnapshotMetadata {
         );
       this.#database
         .prepare(
-          "UPDATE snapshot SET name = ?, kind = 'committed', labels = ?, updated_at = ?, created_at = ? WHERE id = ?",
+          "UPDATE snapshot SET name = ?, kind = 'committed', labels = ?, updated_at = ?, created_at = ?, unsynced_in = ? WHERE id = ?",
         )
-        .run(name, JSON.stringify(options.labels ?? {}), Date.now(), Date.now(), row.id);
+        .run(name, JSON.stringify(options.labels ?? {}), Date.now(), Date.now(), options.unsyncedIn ?? null, row.id);
       this.#note(name);
+    });
+  }
+
+  /** The files of these are on the disk. Those that were removed meanwhile are passed over. */
+  markSynced(ids: readonly number[]): void {
+    const mark = this.#database.prepare('UPDATE snapshot SET unsynced_in = NULL WHERE id = ? RETURNING name');
+    inTransaction(this.#database, () => {
+      for (const id of ids) {
+        const row = mark.get(id) as { readonly name: string } | undefined;
+        if (row !== undefined) this.#note(row.name);
+      }
     });
   }
 
@@ -224,7 +241,8 @@ export class SnapshotMetadata {
 
   #record(row: Row): SnapshotRecord {
     const usage = row.inodes === null ? undefined : { inodes: row.inodes, sizeBytes: row.size_bytes ?? 0 };
-    return { id: row.id, info: infoOf(row), parentIds: this.#ancestors(row), usage };
+    const unsyncedIn = row.unsynced_in ?? undefined;
+    return { id: row.id, info: infoOf(row), parentIds: this.#ancestors(row), usage, unsyncedIn };
   }
 }
 

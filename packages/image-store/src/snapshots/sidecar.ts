@@ -14,6 +14,8 @@ export interface SidecarRecord {
   readonly parentId: number | null;
   readonly labels: Readonly<Record<string, string>>;
   readonly createdAt: number;
+  /** As in the database. */
+  readonly unsyncedIn?: string;
 }
 
 export class SnapshotSidecar {
