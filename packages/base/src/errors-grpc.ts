@@ -46,6 +46,8 @@ for (const [kind, code] of Object.entries(codes) as [ErrorKind, number][]) if (!
 export interface GrpcStatus {
   readonly code: number;
   readonly message: string;
+  /** There where the code alone would be read back as another. */
+  readonly kind?: ErrorKind;
 }
 
 /** The status to send for a thrown value. */
@@ -55,12 +57,16 @@ export function toGrpcStatus(error: unknown): GrpcStatus {
   // an unknown error that wraps a known one says so itself
   const isNamed = (e.kind === 'unknown' ? classes : [suffix]).some((name) => e.message.endsWith(`: ${name}`));
   const message = suffix === undefined || isNamed ? e.message : `${e.message}: ${suffix}`;
-  return { code: codes[e.kind], message };
+  const code = codes[e.kind];
+  return kinds.get(code) === e.kind ? { code, message } : { code, message, kind: e.kind };
 }
+
+/** Whether a text that came by a wire is a kind. */
+export const isErrorKind = (text: string): text is ErrorKind => Object.hasOwn(codes, text);
 
 /** The error for a received status. */
 export function fromGrpcStatus(status: GrpcStatus, details?: Readonly<Record<string, unknown>>): BoxshipError {
-  const kind = kinds.get(status.code) ?? 'unknown';
+  const kind = status.kind ?? kinds.get(status.code) ?? 'unknown';
   const suffix = suffixes[kind];
   const message =
     suffix !== undefined && status.message.endsWith(`: ${suffix}`)

@@ -3,7 +3,7 @@ export { Broadcast } from './broadcast.ts';
 export { atMost, type Deadline, sleep, withDeadline } from './deadline.ts';
 export { formatDurationNs, parseDurationNs } from './duration.ts';
 export { BoxshipError, type BoxshipErrorOptions, type ErrorKind, messageOf } from './errors.ts';
-export { fromGrpcStatus, type GrpcStatus, toGrpcStatus } from './errors-grpc.ts';
+export { fromGrpcStatus, type GrpcStatus, isErrorKind, toGrpcStatus } from './errors-grpc.ts';
 export { fromHttpStatus, toHttpStatus } from './errors-http.ts';
 export { failPoint } from './fail-point.ts';
 export { type FieldLookup, type FilterPredicate, parseFilters } from './filters.ts';

@@ -27,7 +27,7 @@ export function daemonArguments(config: DaemonConfig, paths: EnginePaths, hosts:
   return [
     ...(config.given.has('host') ? [] : hosts.flatMap((host) => ['--host', host])),
     ...(config.given.has('containerd') ? [] : ['--containerd', paths.containerdSocket]),
-    ...['--network-address', paths.networkSocket, '--logger', paths.loggerProgram],
+    ...['--network-address', paths.networkTtrpcSocket, '--logger', paths.loggerProgram],
   ];
 }
 

@@ -11,6 +11,8 @@ export interface EnginePaths {
   readonly networkRoot: string;
   readonly networkExecRoot: string;
   readonly networkSocket: string;
+  /** The same services over the wire of the daemon. */
+  readonly networkTtrpcSocket: string;
   /** One JSON file per running part. */
   readonly partsDirectory: string;
   /** Held by the supervisor while it lives. */
@@ -27,6 +29,7 @@ export function enginePaths(dataRoot: string, execRoot: string): EnginePaths {
     networkRoot: join(dataRoot, 'network'),
     networkExecRoot: join(execRoot, 'network'),
     networkSocket: join(execRoot, 'network', 'networkd.sock'),
+    networkTtrpcSocket: join(execRoot, 'network', 'networkd.sock.ttrpc'),
     partsDirectory: join(execRoot, 'parts'),
     lockFile: join(execRoot, 'engine.lock'),
     logDirectory: join(dataRoot, 'log'),

@@ -6,7 +6,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { randomId } from '@boxship/base';
-import { createController, type NetworkController } from '../src/index.ts';
+import { connectController, createController, type NetworkController } from '../src/index.ts';
 import { enterNamespace } from '../src/testsuite/enter.ts';
 import { TestNetworkd } from '../src/testsuite/networkd.ts';
 import { TestHost } from '../src/testsuite/test-host.ts';
@@ -94,6 +94,7 @@ async function measure(name: string, controller: NetworkController, directory: s
   }
   report('network, made', makeNetwork);
   report('  removed', dropNetwork);
+  await controller.removeNetwork('names');
 }
 
 await using host = new TestHost();
@@ -101,7 +102,9 @@ await using host = new TestHost();
   using networkd = new TestNetworkd(host, 'wire');
   networkd.start();
   await networkd.controller.listNetworks();
-  await measure('boxship-networkd', networkd.controller, host.directory);
+  await measure('boxship-networkd over ttrpc', networkd.controller, host.directory);
+  using overGrpc = connectController(networkd.address);
+  await measure('boxship-networkd over gRPC', overGrpc, host.directory);
   await networkd.kill('SIGTERM');
 }
 {

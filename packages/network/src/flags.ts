@@ -29,7 +29,7 @@ export interface NetworkdFlags {
 }
 
 export const usage = `Usage: boxship-networkd [options]
-  --address PATH               unix socket to serve on (default /run/boxship/network.sock)
+  --address PATH               unix socket to serve on (default /run/boxship/network.sock): gRPC; ttrpc at PATH.ttrpc
   --root DIR                   state that survives reboots (default /var/lib/boxship/network)
   --exec-root DIR              state of this boot: namespaces (default /run/boxship/network)
   --instance ID                marks kernel objects as this engine's (default "default")

@@ -3,8 +3,8 @@ import { installShutdown, messageOf, recordSpans } from '@boxship/base';
 import { createLogger } from '@boxship/base/pino';
 import { createController } from './create-controller.ts';
 import { controllerOptions, parseFlags, usage } from './flags.ts';
-import { serveController } from './grpc-server.ts';
 import { servePlugin } from './plugin/server.ts';
+import { serveController } from './wire/serve.ts';
 
 async function main(): Promise<void> {
   const args = process.argv.slice(2);

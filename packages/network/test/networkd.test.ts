@@ -3,7 +3,7 @@ import { networkSuite } from '../src/testsuite/driver.ts';
 import { TestNetworkd } from '../src/testsuite/networkd.ts';
 import { TestHost } from '../src/testsuite/test-host.ts';
 
-networkSuite('boxship-networkd over gRPC', async () => {
+networkSuite('boxship-networkd over a wire', async () => {
   const host = new TestHost();
   const networkd = new TestNetworkd(host, 'suite');
   networkd.start();

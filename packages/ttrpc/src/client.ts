@@ -109,22 +109,14 @@ export class TtrpcClient implements AsyncDisposable {
   /** One call with bytes in and out. */
   async call(service: string, method: string, payload: Uint8Array, options: CallOptions = {}): Promise<Uint8Array> {
     const { timeoutMs, signal } = options;
-    if (timeoutMs === undefined) return await this.#send(service, method, payload, options);
-    return await withDeadline(
-      { component: 'ttrpc', operation: `${service}/${method}`, timeoutMs, ...(signal && { signal }) },
-      (limited) => this.#send(service, method, payload, { ...options, signal: limited }),
-    );
-  }
-
-  async #send(service: string, method: string, payload: Uint8Array, options: CallOptions): Promise<Uint8Array> {
-    if (this.#end !== undefined) throw this.#end;
-    options.signal?.throwIfAborted();
+    if (this.#end !== undefined) throw new BoxshipError('unavailable', this.#end.message, unsent(this.#end));
+    signal?.throwIfAborted();
     const traceparent = currentTraceparent();
     const envelope = encodeRequest({
       service,
       method,
       payload,
-      timeoutNs: BigInt(Math.round((options.timeoutMs ?? 0) * 1e6)),
+      timeoutNs: BigInt(Math.round((timeoutMs ?? 0) * 1e6)),
       metadata: { ...this.#metadata, ...(traceparent !== undefined && { traceparent }), ...options.metadata },
     });
     const stream = this.#nextStream;
@@ -133,14 +125,23 @@ export class TtrpcClient implements AsyncDisposable {
     const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
     this.#calls.set(stream, { resolve, reject });
     // ttrpc has no cancel: the late answer is dropped when it comes
-    const onAbort = () => reject(options.signal?.reason);
-    options.signal?.addEventListener('abort', onAbort, { once: true });
-    this.#socket.write(frame);
+    const onAbort = () => reject(signal?.reason);
+    signal?.addEventListener('abort', onAbort, { once: true });
+    // a timer of its own: the signals of withDeadline cost as much as the rest of a call
+    const timer =
+      timeoutMs === undefined
+        ? undefined
+        : setTimeout(() => reject(tooLate(`${service}/${method}`, timeoutMs)), timeoutMs);
+    // what could not be written whole has not been read
+    this.#socket.write(frame, (error) => {
+      if (error) reject(new BoxshipError('unavailable', `ttrpc connection: ${error.message}`, unsent(error)));
+    });
     try {
       return await promise;
     } finally {
+      clearTimeout(timer);
       this.#calls.delete(stream);
-      options.signal?.removeEventListener('abort', onAbort);
+      signal?.removeEventListener('abort', onAbort);
     }
   }
 
@@ -174,3 +175,9 @@ export class TtrpcClient implements AsyncDisposable {
     await this.#closed.promise;
   }
 }
+
+/** Of an error after which the call may be made anew whatever it does. */
+const unsent = (cause: unknown) => ({ cause, details: { isUnsent: true } });
+
+const tooLate = (operation: string, timeoutMs: number): BoxshipError =>
+  new BoxshipError('deadlineExceeded', `ttrpc: ${operation} took longer than ${timeoutMs} ms`);

@@ -1,10 +1,10 @@
 /**
  * Bodies of request and response frames, written by hand because this package depends on no generated code:
  *   Request  { 1 service, 2 method, 3 payload, 4 timeout_nano, 5 metadata[]{ 1 key, 2 value } }
- *   Response { 1 status { 1 code, 2 message }, 2 payload }
- * An absent status is OK. Unknown fields are skipped.
+ *   Response { 1 status { 1 code, 2 message, 3 details[]{ 1 type_url, 2 value } }, 2 payload }
+ * An absent status is OK. Unknown fields are skipped. Of the details one is ours: the kind of an error, where codes are fewer.
  */
-import { BoxshipError, type GrpcStatus } from '@boxship/base';
+import { BoxshipError, type ErrorKind, type GrpcStatus, isErrorKind } from '@boxship/base';
 import { BinaryReader, BinaryWriter } from '@bufbuild/protobuf/wire';
 
 export type Metadata = Readonly<Record<string, string>>;
@@ -27,6 +27,7 @@ const tag = (field: number, wireType: number) => (field << 3) | wireType;
 const VARINT = 0;
 const BYTES = 2;
 const EMPTY = new Uint8Array(0);
+const kindUrl = 'boxship/error-kind';
 
 export function encodeRequest(request: RequestEnvelope): Uint8Array {
   const writer = new BinaryWriter();
@@ -72,8 +73,18 @@ export function decodeRequest(body: Uint8Array): RequestEnvelope {
 export function encodeResponse(response: ResponseEnvelope): Uint8Array {
   const writer = new BinaryWriter();
   if (response.status !== undefined) {
+    const { code, message, kind } = response.status;
     writer.uint32(tag(1, BYTES)).fork();
-    writer.uint32(tag(1, VARINT)).int32(response.status.code).uint32(tag(2, BYTES)).string(response.status.message);
+    writer.uint32(tag(1, VARINT)).int32(code).uint32(tag(2, BYTES)).string(message);
+    if (kind !== undefined)
+      writer
+        .uint32(tag(3, BYTES))
+        .fork()
+        .uint32(tag(1, BYTES))
+        .string(kindUrl)
+        .uint32(tag(2, BYTES))
+        .string(kind)
+        .join();
     writer.join();
   }
   if (response.payload.length > 0) writer.uint32(tag(2, BYTES)).bytes(response.payload);
@@ -95,13 +106,29 @@ export function decodeResponse(body: Uint8Array): ResponseEnvelope {
 function decodeStatus(body: Uint8Array): GrpcStatus {
   let code = 0;
   let message = '';
+  let kind: ErrorKind | undefined;
   eachField(body, (field, reader) => {
     if (field === tag(1, VARINT)) code = reader.int32();
     else if (field === tag(2, BYTES)) message = reader.string();
+    else if (field === tag(3, BYTES)) kind = decodeKind(reader.bytes()) ?? kind;
     else return false;
     return true;
   });
-  return { code, message };
+  return kind === undefined ? { code, message } : { code, message, kind };
+}
+
+/** undefined for details of others. */
+function decodeKind(body: Uint8Array): ErrorKind | undefined {
+  let url = '';
+  let value: Uint8Array = EMPTY;
+  eachField(body, (field, reader) => {
+    if (field === tag(1, BYTES)) url = reader.string();
+    else if (field === tag(2, BYTES)) value = reader.bytes();
+    else return false;
+    return true;
+  });
+  const text = url === kindUrl ? Buffer.from(value).toString() : '';
+  return isErrorKind(text) ? text : undefined;
 }
 
 /** Walks the fields; `take` answers false for one that it did not read. */

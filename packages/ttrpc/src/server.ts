@@ -3,8 +3,8 @@
  * then {@link TtrpcServer.listen}; closing ends the listener and every connection.
  */
 import { createServer, type ListenOptions, type Server, type Socket } from 'node:net';
-import { BoxshipError, parseTraceparent, toGrpcStatus, withSpan } from '@boxship/base';
-import { decodeRequest, encodeResponse, type ResponseEnvelope } from './envelope.ts';
+import { atMost, BoxshipError, parseTraceparent, toGrpcStatus, withSpan } from '@boxship/base';
+import { decodeRequest, encodeResponse, type RequestEnvelope, type ResponseEnvelope } from './envelope.ts';
 import { encodeFrame, type Frame, FrameDecoder, frameTypes } from './frame.ts';
 import {
   type AnyMethod,
@@ -31,6 +31,8 @@ export class TtrpcServer implements AsyncDisposable {
   readonly #services = new Set<string>();
   readonly #connections = new Set<Socket>();
   readonly #server: Server;
+  #running = 0;
+  #onIdle: (() => void) | undefined;
 
   constructor(options: TtrpcServerOptions) {
     this.#options = options;
@@ -91,23 +93,32 @@ export class TtrpcServer implements AsyncDisposable {
       if (!socket.destroyed) socket.write(encodeFrame(frame.stream, frameTypes.response, encodeResponse(response)));
     };
     let path = '';
+    this.#running++;
     try {
       const request = openRequest(frame);
       path = `/${request.service}/${request.method}`;
       const invoke = this.#methods.get(path);
       if (invoke === undefined) throw unknownMethod(this.#services.has(request.service), request);
-      const timeoutMs = Number(request.timeoutNs / 1_000_000n);
-      const signal =
-        timeoutMs > 0 ? AbortSignal.any([connectionSignal, AbortSignal.timeout(timeoutMs)]) : connectionSignal;
+      const context = contextOf(request, connectionSignal);
       const parent = parseTraceparent(request.metadata['traceparent']);
       const payload = await withSpan({ component: this.#options.component, name: path.slice(1), parent }, () =>
-        invoke(request.payload, { metadata: request.metadata, signal }),
+        invoke(request.payload, context),
       );
       answer({ status: undefined, payload });
     } catch (error) {
       this.#options.onError?.(path, BoxshipError.from(error));
       answer({ status: toGrpcStatus(error), payload: new Uint8Array(0) });
+    } finally {
+      if (--this.#running === 0) this.#onIdle?.();
     }
+  }
+
+  /** Takes no further connections and gives the calls that are under way a moment to end. */
+  async drain(timeoutMs: number): Promise<void> {
+    this.#server.close();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#onIdle = resolve;
+    if (this.#running > 0) await atMost(timeoutMs, promise);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -116,6 +127,22 @@ export class TtrpcServer implements AsyncDisposable {
     for (const socket of this.#connections) socket.destroySoon();
     await closed;
   }
+}
+
+/** The signal is made when it is asked for: most methods do not, and it costs as much as the rest of a call. */
+function contextOf(request: RequestEnvelope, connectionSignal: AbortSignal): CallContext {
+  const timeoutMs = Number(request.timeoutNs / 1_000_000n);
+  if (timeoutMs === 0) return { metadata: request.metadata, signal: connectionSignal };
+  const deadline = performance.now() + timeoutMs;
+  let signal: AbortSignal | undefined;
+  return {
+    metadata: request.metadata,
+    get signal() {
+      const leftMs = Math.max(0, Math.ceil(deadline - performance.now()));
+      signal ??= AbortSignal.any([connectionSignal, AbortSignal.timeout(leftMs)]);
+      return signal;
+    },
+  };
 }
 
 function openRequest(frame: Frame) {

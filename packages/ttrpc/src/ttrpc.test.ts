@@ -2,9 +2,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { BoxshipError, currentTraceparent, sleep, withSpan } from '@boxship/base';
+import { BoxshipError, currentTraceparent, fromGrpcStatus, sleep, toGrpcStatus, withSpan } from '@boxship/base';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { decodeRequest, encodeRequest } from './envelope.ts';
+import { decodeRequest, decodeResponse, encodeRequest, encodeResponse } from './envelope.ts';
 import { encodeFrame, FrameDecoder, HEADER_BYTES, MAX_BODY_BYTES, TtrpcClient, TtrpcServer } from './index.ts';
 
 const text = { encode: (value: string) => Buffer.from(value), decode: (bytes: Buffer) => bytes.toString() };
@@ -80,6 +80,15 @@ describe('calls', () => {
     });
   });
 
+  it.each(['conflict', 'notModified', 'failedPrecondition'] as const)(
+    'of kinds with one code, %s stays itself',
+    (kind) => {
+      const response = { status: toGrpcStatus(new BoxshipError(kind, 'x')), payload: new Uint8Array(0) };
+      const { status } = decodeResponse(encodeResponse(response));
+      expect(status && fromGrpcStatus(status)).toMatchObject({ kind, message: 'x' });
+    },
+  );
+
   it('unknown services and methods are unimplemented', async () => {
     await expect(client.call('test.Echo', 'Nope', Buffer.alloc(0))).rejects.toMatchObject({ kind: 'unimplemented' });
     await expect(client.call('test.Nope', 'Say', Buffer.alloc(0))).rejects.toMatchObject({
@@ -122,9 +131,18 @@ describe('connection', () => {
     await server[Symbol.asyncDispose]();
     await failed;
     expect((await client.closed).kind).toBe('unavailable');
-    await expect(client.service(Echo).say('late')).rejects.toMatchObject({ kind: 'unavailable' });
+    const unsent = { kind: 'unavailable', details: { isUnsent: true } };
+    await expect(client.service(Echo).say('late')).rejects.toMatchObject(unsent);
     server = new TtrpcServer({ component: 'test' });
     await server.listen({ path: join(directory, 's2') });
+  });
+
+  it('a server that is drained answers what is under way, and takes no further connections', async () => {
+    const call = client.service(Echo).say('xxxx');
+    await client.service(Echo).say('');
+    await server.drain(5000);
+    expect(await call).toBe('xxxx!');
+    await expect(TtrpcClient.connect(join(directory, 's'))).rejects.toMatchObject({ kind: 'notFound' });
   });
 
   it('no listener is unavailable or notFound, not a hang', async () => {

@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util';
 import { BoxshipError, messageOf } from '@boxship/base';
 import type { Endpoint, NetworkController, Sandbox } from '../controller.ts';
 import { resolverAddress } from '../dns/server.ts';
-import { connectController } from '../grpc-client.ts';
+import { connectController } from '../wire/connect.ts';
 import { type NetavarkNetwork, type NetavarkRequest, parseRequest, podmanLabel, searchDomain } from './request.ts';
 
 const socket = process.env['BOXSHIP_NETWORK_SOCKET'] ?? '/run/boxship/network.sock';

@@ -3,7 +3,9 @@
 import type { ChildProcess } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { connectController, type RemoteController } from '../grpc-client.ts';
+import { connectController } from '../wire/connect.ts';
+import type { RemoteController } from '../wire/remote-controller.ts';
+import { ttrpcAddress } from '../wire/ttrpc-address.ts';
 import type { TestHost } from './test-host.ts';
 
 const program = fileURLToPath(new URL('../main.ts', import.meta.url));
@@ -27,7 +29,7 @@ export class TestNetworkd implements Disposable {
       ...['--address', this.address, '--root', join(directory, 'state'), '--exec-root', this.runDirectory],
       ...['--instance', instance, ...flags],
     ];
-    this.controller = connectController(this.address, { timeoutMs: 15_000 });
+    this.controller = connectController(ttrpcAddress(this.address), { timeoutMs: 15_000 });
   }
 
   /** Starts it; with `failPoint` it dies there. Does not wait: calls of the controller do. */

@@ -1,7 +1,7 @@
 /** `boxship-cni`: a CNI plugin that attaches the containers of any runtime to the networks of a running boxship-networkd. */
 import { text } from 'node:stream/consumers';
 import { BoxshipError, messageOf } from '@boxship/base';
-import { connectController } from '../../grpc-client.ts';
+import { connectController } from '../../wire/connect.ts';
 import { type CniErrorMessage, cniCode, cniVersions } from '../protocol.ts';
 import { add, check, collectGarbage, del, status } from './commands.ts';
 import { CniFailure } from './failure.ts';

@@ -1,7 +1,7 @@
 import { network as wire } from '@boxship/api';
 import { expect, test } from 'vitest';
-import type { Sandbox } from './controller.ts';
-import { sandboxFromWire, sandboxToWire } from './grpc-messages.ts';
+import type { Sandbox } from '../controller.ts';
+import { sandboxFromWire, sandboxToWire } from './messages.ts';
 
 test('a sandbox crosses the wire unchanged, what was not given included', () => {
   const sandbox: Sandbox = {

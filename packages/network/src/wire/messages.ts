@@ -14,8 +14,8 @@ import type {
   PublishedPort,
   Sandbox,
   SandboxSpec,
-} from './controller.ts';
-import { completeSpec } from './network-spec.ts';
+} from '../controller.ts';
+import { completeSpec } from '../network-spec.ts';
 
 /** The properties whose value says something: neither undefined nor empty text. */
 function given<T extends object>(object: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
