@@ -7,16 +7,16 @@ import { basename, join, resolve } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import type { Reporter, TestCase, TestModule } from 'vitest/node';
 
-const directory = resolve(import.meta.dirname, '../../node_modules/.cache/boxship-failures');
+const defaultDirectory = resolve(import.meta.dirname, '../../node_modules/.cache/boxship-failures');
 const linesPerFailure = 30;
 
 /** Forgets earlier runs. */
-export function clearFailures(): void {
+export function clearFailures(directory = defaultDirectory): void {
   rmSync(directory, { recursive: true, force: true });
 }
 
 /** One text per package that has something to tell. */
-export function readFailures(): string[] {
+export function readFailures(directory = defaultDirectory): string[] {
   try {
     return readdirSync(directory).map((name) => readFileSync(join(directory, name), 'utf8'));
   } catch (error) {
@@ -27,6 +27,12 @@ export function readFailures(): string[] {
 
 /** Writes the file at the end of a package's run. */
 export class FailureFileReporter implements Reporter {
+  readonly #directory: string;
+
+  constructor(directory = defaultDirectory) {
+    this.#directory = directory;
+  }
+
   onTestRunEnd(modules: readonly TestModule[], errors: readonly { readonly message: string }[]): void {
     const texts = errors.map(({ message }) => `outside of any test: ${shortened(message)}`);
     for (const module of modules) {
@@ -36,8 +42,8 @@ export class FailureFileReporter implements Reporter {
       for (const test of module.children.allTests()) texts.push(...ofTest(module, test));
     }
     if (texts.length === 0) return;
-    mkdirSync(directory, { recursive: true });
-    writeFileSync(join(directory, `${basename(process.cwd())}.txt`), `${[...new Set(texts)].join('\n')}\n`);
+    mkdirSync(this.#directory, { recursive: true });
+    writeFileSync(join(this.#directory, `${basename(process.cwd())}.txt`), `${[...new Set(texts)].join('\n')}\n`);
   }
 }
 

@@ -8,6 +8,7 @@ import { digestOf } from '@boxship/oci';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { storeCheckpoint, unpackCheckpoint } from '../src/runtime/checkpoint.ts';
 import { openContainerd } from './harness.ts';
+import { newContainer } from './new-container.ts';
 
 let directory: string;
 beforeEach(() => {
@@ -41,8 +42,7 @@ it('an image goes into the content store under the media types of containerd, an
 it('a task whose checkpoint cannot be had is not created, and leaves nothing', async () => {
   await using subject = await openContainerd();
   const client = subject.containerd.client('one');
-  const container = { id: 'c1', spec, runtime: { name: 'io.containerd.runc.v2', options: undefined } };
-  await client.containers.create({ container: { ...emptyContainer, ...container } });
+  await client.containers.create({ container: newContainer({ id: 'c1', spec }) });
   const create = (mediaType: string) =>
     client.tasks.create({
       containerId: 'c1',
@@ -58,14 +58,3 @@ it('a task whose checkpoint cannot be had is not created, and leaves nothing', a
   for (const part of ['state', 'root'])
     expect(existsSync(join(subject.directory, part, 'io.containerd.runtime.v2.task/one/c1'))).toBe(false);
 });
-
-const emptyContainer = {
-  labels: {},
-  image: '',
-  snapshotter: '',
-  snapshotKey: '',
-  createdAt: undefined,
-  updatedAt: undefined,
-  extensions: {},
-  sandbox: '',
-};

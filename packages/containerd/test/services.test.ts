@@ -7,6 +7,7 @@ import { digestHex, parseDigest } from '@boxship/oci';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { LocalContainerd } from '../src/containerd.ts';
 import { openContainerd, type TestContainerd } from './harness.ts';
+import { newContainer } from './new-container.ts';
 import { putBlob } from './put-blob.ts';
 
 let subject: TestContainerd;
@@ -23,21 +24,7 @@ const { STAT, COMMIT } = contentWire.WriteAction;
 const put = (to: LocalContainerd, text: string, options?: Parameters<typeof putBlob>[2]): Promise<string> =>
   putBlob(to, Buffer.from(text), options);
 
-const container = (id: string) => ({
-  container: {
-    id,
-    labels: { 'a.b/c': '1' },
-    image: 'i',
-    runtime: { name: 'io.containerd.runc.v2', options: undefined },
-    spec: encodeJsonAny(typeUrls.spec, { ociVersion: '1.1.0' }),
-    snapshotter: '',
-    snapshotKey: '',
-    createdAt: undefined,
-    updatedAt: undefined,
-    extensions: {},
-    sandbox: '',
-  },
-});
+const container = (id: string) => ({ container: newContainer({ id, labels: { 'a.b/c': '1' }, image: 'i' }) });
 
 describe('namespaces', () => {
   it('need not exist to be read, and exist with their first object', async () => {

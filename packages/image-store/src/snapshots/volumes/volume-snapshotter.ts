@@ -31,7 +31,10 @@ export class VolumeSnapshotter extends DirectorySnapshotter {
 
   override async close(): Promise<void> {
     await super.close();
-    for (const volume of volumesBelow(this.directories.root)) await this.#pool.deactivate(volume);
+    const failures: unknown[] = [];
+    for (const volume of volumesBelow(this.directories.root))
+      await this.#pool.deactivate(volume).catch((error: unknown) => failures.push(error)); // the others are let go of all the same
+    if (failures.length > 0) throw failures[0];
   }
 
   protected override async fill(directory: string, { kind, parentIds }: NewSnapshot): Promise<void> {
