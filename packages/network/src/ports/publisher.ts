@@ -23,6 +23,7 @@ export class PortPublisher implements Disposable {
   readonly #ledger = new PortLedger();
   readonly #held = new Map<string, Held[]>();
   #lastEphemeral = 0;
+  readonly #hasIPv6 = remembered(1000, () => readSysctl('net/ipv6/conf/all/disable_ipv6') === '0');
 
   /**
    * Books and holds every port requested, beside those that the owner has; all or none.
@@ -40,10 +41,11 @@ export class PortPublisher implements Disposable {
     const before = this.#held.get(owner) ?? [];
     const added = (): PublishedPort[] => (this.#held.get(owner) ?? []).slice(before.length).map(({ port }) => port);
     this.#held.set(owner, [...before]);
+    const everywhere = hostIp === '0.0.0.0' && this.#hasIPv6() ? ['0.0.0.0', '::'] : [hostIp];
     try {
       for (const request of requests) {
         const { protocol, containerPort } = request;
-        const addresses = addressesOf(request, hostIp);
+        const addresses = request.hostIp === '' ? everywhere : [request.hostIp];
         for (const hostIp of addresses.filter((address) => wayOf(familyOf(address)) === 'own'))
           this.#hold(owner, { port: { protocol, containerPort, hostIp, hostPort: 0 }, listener: undefined });
         const ofHost = addresses.filter((address) => wayOf(familyOf(address)) === 'host');
@@ -199,14 +201,14 @@ export const isSamePort = (a: PublishedPort, b: PublishedPort): boolean =>
   a.hostIp === b.hostIp &&
   a.containerPort === b.containerPort;
 
-/** The host addresses of a request: none given means every address of both families. */
-function addressesOf(request: PortRequest, defaultHostIp: string): string[] {
-  if (request.hostIp !== '') return [request.hostIp];
-  return defaultHostIp === '0.0.0.0' && hasIPv6() ? ['0.0.0.0', '::'] : [defaultHostIp];
-}
-
-function hasIPv6(): boolean {
-  return readSysctl('net/ipv6/conf/all/disable_ipv6') === '0';
+/** Asked for at every port, and changed once in the life of a host. */
+function remembered<T>(forMs: number, ask: () => T): () => T {
+  let answer: { readonly value: T; readonly at: number } | undefined;
+  return () => {
+    const now = performance.now();
+    if (answer === undefined || now - answer.at > forMs) answer = { value: ask(), at: now };
+    return answer.value;
+  };
 }
 
 /** The kernel's own range for ports without a number; Docker takes the same. */

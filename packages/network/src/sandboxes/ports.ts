@@ -1,7 +1,7 @@
 /** The published ports of a sandbox: booked when it has an endpoint that can carry them. */
 import { BoxshipError } from '@boxship/base';
 import type { Context } from '../context.ts';
-import type { Endpoint, PortRequest, PublishedPort } from '../controller.ts';
+import type { Endpoint, Network, PortRequest, PublishedPort } from '../controller.ts';
 import { optionKey } from '../drivers/bridge/options.ts';
 import { driverNamed } from '../drivers/lookup.ts';
 import { type FirewallPort, familyOf, type GatewayMode } from '../firewall/firewall.ts';
@@ -86,9 +86,19 @@ function isCarried(context: Context, gateway: Endpoint | undefined): boolean {
 /** undefined where the driver of the network publishes no ports. */
 function gatewayMode(context: Context, networkId: string, family: 4 | 6): GatewayMode | undefined {
   const network = context.state.networks.get(networkId)?.network;
-  const rules = network === undefined ? undefined : driverNamed(context, network.spec.driver).firewall(network);
-  return rules?.subnets.find(({ subnet }) => familyOf(subnet) === family)?.mode;
+  if (network === undefined) return undefined;
+  let modes = modesOf.get(network);
+  if (modes === undefined) {
+    const subnets = driverNamed(context, network.spec.driver).firewall(network)?.subnets ?? [];
+    const modeOf = (family: 4 | 6) => subnets.find(({ subnet }) => familyOf(subnet) === family)?.mode;
+    modes = { 4: modeOf(4), 6: modeOf(6) };
+    modesOf.set(network, modes);
+  }
+  return modes[family];
 }
+
+/** A network is never changed: what its options say is found out once. */
+const modesOf = new WeakMap<Network, Readonly<Record<4 | 6, GatewayMode | undefined>>>();
 
 /** The ports of a sandbox as the firewall takes them: none while no endpoint can carry them. */
 export function firewallPorts(context: Context, record: Pick<SandboxRecord, 'ports' | 'endpoints'>): FirewallPort[] {
