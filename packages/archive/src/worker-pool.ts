@@ -7,7 +7,8 @@ import { BoxshipError } from '@boxship/base';
 import type { FromWorker, ToWorker } from './worker-protocol.ts';
 import { acquireSlot, type JobKind } from './worker-slots.ts';
 
-const idleMs = 10_000;
+/** A pull is seldom alone, and a thread's first one takes a tenth longer: its code is still cold. */
+const idleMs = 60_000;
 const cancelMs = 60_000;
 const lastMessages: ReadonlySet<string> = new Set([
   'applied',
