@@ -12,9 +12,9 @@ import { faultsOf } from './crash/oracle.ts';
 import { randomNumbers } from './crash/states.ts';
 import type { Change } from './crash/trace.ts';
 
-const calls = ['pwrite64', 'fsync', 'fdatasync', 'rename', 'mkdir', 'unlink', 'ftruncate', 'fchmod'] as const;
+const calls = ['pwrite64', 'fsync', 'fdatasync', 'rename', 'mkdir', 'unlink', 'ftruncate', 'fchmod', 'syncfs'] as const;
 const faults = ['error=ENOSPC', 'error=EIO', 'signal=KILL'] as const;
-const tries = 8; // each takes about a second
+const tries = 9; // each takes about a second
 const runMs = 60_000;
 
 interface Injection {
