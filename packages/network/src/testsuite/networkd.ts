@@ -42,6 +42,10 @@ export class TestNetworkd implements Disposable {
     });
   }
 
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
   /** Resolves with the signal or the code it ended with. */
   ended(): Promise<NodeJS.Signals | number | null> {
     const child = this.#child;
