@@ -124,6 +124,26 @@ describe('killed at every step', () => {
     },
   );
 
+  test.each(['net.leaving', 'net.bridge-removed', 'net.gone'])(
+    'removeNetwork at %s: the successor ends it',
+    async (point) => {
+      const mine = { name: 'mine', driver: 'bridge', pools: [{ subnet: '10.77.0.0/24' }] };
+      networkd.start();
+      await networkd.controller.listNetworks();
+      const before = await everything(networkd);
+      await networkd.controller.createNetwork(mine);
+      await networkd.kill();
+      networkd.start(`${point}=kill`);
+      const error: unknown = await networkd.controller.removeNetwork('mine').catch((e: unknown) => e);
+      expect(BoxshipError.is(error, 'unavailable')).toBe(true);
+      networkd.start();
+      expect((await networkd.controller.listNetworks()).map(({ spec }) => spec.name)).not.toContain('mine');
+      await settlesTo(networkd, before);
+      await networkd.controller.createNetwork(mine);
+      await sandbox(networkd, 'web', 8080, 'mine');
+    },
+  );
+
   test.each(['publish.row', 'unpublish.rules'])('ports of a sandbox that lives, at %s', async (point) => {
     networkd.start();
     const web = await sandbox(networkd, 'web', 8080);

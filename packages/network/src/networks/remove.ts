@@ -1,5 +1,5 @@
 /** `removeNetwork`: refused for predefined networks and while endpoints are there. */
-import { BoxshipError } from '@boxship/base';
+import { BoxshipError, failPoint } from '@boxship/base';
 import { clusterOf } from '../cluster/lookup.ts';
 import type { Context } from '../context.ts';
 import { driverNamed } from '../drivers/lookup.ts';
@@ -36,10 +36,13 @@ export async function takeBack(context: Context, record: NetworkRecord): Promise
   const driver = driverNamed(context, network.spec.driver);
   context.store.saveNetwork(record);
   context.state.networks.delete(network.id);
+  await failPoint('net.leaving');
   if (driver.hasInterfaces) {
     await driver.remove(network);
+    await failPoint('net.bridge-removed');
     await releasePools(context, network);
     await context.firewall.rebuild();
   }
+  await failPoint('net.gone');
   context.store.deleteNetwork(network.id);
 }
