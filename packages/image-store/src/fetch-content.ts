@@ -5,6 +5,7 @@
 import { BoxshipError, poll } from '@boxship/base';
 import type { Descriptor } from '@boxship/oci';
 import type { ContentStore } from './content/store.ts';
+import { gather } from './gather.ts';
 import { updatedLabels } from './labels.ts';
 import type { LayerFeed } from './layer-feed.ts';
 
@@ -78,11 +79,11 @@ async function write(options: FetchContentOptions, ref: string): Promise<boolean
   options.feed?.attach(writer);
   options.onProgress?.(writer.status().offset);
   if (writer.status().offset < descriptor.size || descriptor.size === 0) {
-    for await (const chunk of options.source(writer.status().offset)) {
-      options.signal?.throwIfAborted();
+    for await (const chunk of gather(options.source(writer.status().offset))) {
       await writer.write(chunk);
       options.feed?.grow(writer.status().offset);
       options.onProgress?.(writer.status().offset);
+      options.signal?.throwIfAborted(); // what had come is kept for the next attempt
     }
   }
   try {

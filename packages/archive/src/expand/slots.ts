@@ -49,7 +49,7 @@ export class SlotWriter {
   async room(): Promise<Buffer> {
     while (this.#slot === undefined) {
       if (this.#error !== undefined) throw this.#error;
-      const number = this.#free.shift();
+      const number = this.#free.pop(); // the last one to come back: its memory is in the cache, that of others may not exist yet
       if (number !== undefined) this.#slot = { number, bytes: viewOf(this.#slots, number) };
       else {
         this.#wake = Promise.withResolvers();
