@@ -61,9 +61,12 @@ function statusInHandle(pidfd: number): number | undefined {
   return isTold ? info.readInt32LE(60) : undefined;
 }
 
-/** Calls back once when the process has ended (it may still be a zombie). The descriptor must stay open until then. */
-export function onPidfdExit(poller: Poller, pidfd: number, callback: () => void): void {
-  poller.arm(pidfd, 'read', callback);
+/**
+ * Calls back once when the process has ended (it may still be a zombie). The descriptor must stay open until then.
+ * `endedAt`: the time, as `performance.now()`, when that was noticed.
+ */
+export function onPidfdExit(poller: Poller, pidfd: number, callback: (endedAt: number) => void): void {
+  poller.arm(pidfd, 'read', ({ at }) => callback(at));
 }
 
 /** Ends the watch and closes the handle. */

@@ -32,6 +32,8 @@ const interestBits = { read: EPOLLIN, write: EPOLLOUT, priority: EPOLLPRI } as c
 export interface Readiness {
   readonly isHungUp: boolean;
   readonly isError: boolean;
+  /** When the kernel said so (`performance.now()`): before the callbacks of others that were ready as well. */
+  readonly at: number;
 }
 
 interface Watch {
@@ -110,18 +112,19 @@ export class Poller implements Disposable {
   #dispatchAll(): void {
     if (this.#isClosed) return;
     const count = epollWait(this.#epoll, this.#events, MAX_EVENTS, 0);
-    for (let i = 0; i < count; i++) this.#dispatch(i * EVENT_SIZE);
+    const now = performance.now();
+    for (let i = 0; i < count; i++) this.#dispatch(i * EVENT_SIZE, now);
   }
 
-  #dispatch(at: number): void {
-    const bits = this.#events.readUInt32LE(at);
-    const fd = this.#events.readUInt32LE(at + DATA_OFFSET);
-    const generation = this.#events.readUInt32LE(at + DATA_OFFSET + 4);
+  #dispatch(offset: number, at: number): void {
+    const bits = this.#events.readUInt32LE(offset);
+    const fd = this.#events.readUInt32LE(offset + DATA_OFFSET);
+    const generation = this.#events.readUInt32LE(offset + DATA_OFFSET + 4);
     const watch = this.#watches.get(fd);
     if (watch === undefined || watch.generation !== generation) return; // removed while the event was on its way
     const { callback } = watch;
     watch.callback = undefined;
-    callback?.({ isHungUp: (bits & EPOLLHUP) !== 0, isError: (bits & EPOLLERR) !== 0 });
+    callback?.({ isHungUp: (bits & EPOLLHUP) !== 0, isError: (bits & EPOLLERR) !== 0, at });
     // the kernel is told only of changes: whoever arms again within the callback, as a busy pump does, costs no call
     if (watch.callback === undefined && this.#watches.get(fd) === watch) this.#unregister(fd, watch);
   }

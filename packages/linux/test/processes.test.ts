@@ -108,7 +108,7 @@ describe('spawnProcess', () => {
 describe('pidfd', () => {
   const ended = async (pid: number) => {
     const pidfd = openPidfd(pid);
-    await new Promise<void>((resolve) => onPidfdExit(sharedPoller(), pidfd, resolve));
+    await new Promise<void>((resolve) => onPidfdExit(sharedPoller(), pidfd, () => resolve()));
     return pidfd;
   };
 
@@ -124,7 +124,7 @@ describe('pidfd', () => {
     expect(exitStatusOfPidfd(pidfd, pid)).toBeUndefined();
     expect(reapChild(pid)).toEqual({ kind: 'foreign' });
     writeFileSync(join(directory, 'gate'), '\n');
-    await new Promise<void>((resolve) => onPidfdExit(sharedPoller(), pidfd, resolve));
+    await new Promise<void>((resolve) => onPidfdExit(sharedPoller(), pidfd, () => resolve()));
     // how soon the adopting init reaps is its own affair
     await expect.poll(() => processStat(pid), { timeout: 20_000 }).toBeUndefined();
     expect(exitCodeOf(exitStatusOfPidfd(pidfd, pid) ?? -1)).toBe(37);

@@ -1,10 +1,10 @@
 /** `logs`: entries of the log file, selected, decorated and framed for a client. */
 
-import { once } from 'node:events';
 import type { Writable } from 'node:stream';
 import { BoxshipError } from '@boxship/base';
 import { encodeFrame, streamTypes } from '@boxship/engine-api';
 import { parseTimeNs } from '../clock.ts';
+import { hasRoom } from '../http/has-room.ts';
 import type { Parts } from '../parts.ts';
 import { codecOf } from './log/codec.ts';
 import type { LogCodec, LogEntry } from './log/entry.ts';
@@ -43,18 +43,30 @@ export async function writeLogs(
   target: Writable,
   options: LogsOptions,
 ): Promise<void> {
-  for await (const entry of entriesOf(parts, container, options)) {
-    if (options.until !== undefined && parseTimeNs(entry.time) > options.until) return;
-    if (entry.stream === 'stdout' ? !options.stdout : !options.stderr) continue;
-    if (options.since !== undefined && parseTimeNs(entry.time) < options.since) continue;
-    const bytes = decorate(entry, options);
-    const chunk = options.isFramed ? encodeFrame(streamTypes[entry.stream], bytes) : bytes;
+  const { until } = options;
+  for await (const entries of entriesOf(parts, container, options)) {
+    const end = until === undefined ? -1 : entries.findIndex(({ time }) => parseTimeNs(time) > until);
+    const chunks = (end < 0 ? entries : entries.slice(0, end)).flatMap((entry) => encode(entry, options));
     if (target.destroyed) return;
-    if (!target.write(chunk)) await Promise.race([once(target, 'drain'), once(target, 'close')]);
+    // one write for all: a client that takes nothing has had the work of one block done for it, not of each line
+    if (chunks.length > 0 && !target.write(Buffer.concat(chunks))) await hasRoom(target);
+    if (end >= 0) return;
   }
 }
 
-async function* entriesOf(parts: Parts, container: Container, options: LogsOptions): AsyncGenerator<LogEntry> {
+/** Nothing when it was not asked for. */
+function encode(entry: LogEntry, options: LogsOptions): Buffer[] {
+  if (entry.stream === 'stdout' ? !options.stdout : !options.stderr) return [];
+  if (options.since !== undefined && parseTimeNs(entry.time) < options.since) return [];
+  const bytes = decorate(entry, options);
+  return [options.isFramed ? encodeFrame(streamTypes[entry.stream], bytes) : bytes];
+}
+
+async function* entriesOf(
+  parts: Parts,
+  container: Container,
+  options: LogsOptions,
+): AsyncGenerator<readonly LogEntry[]> {
   const codec = readableLog(container);
   const path = logPath(parts.config, container.record);
   await using files = await openLogFiles(path);
@@ -62,9 +74,9 @@ async function* entriesOf(parts: Parts, container: Container, options: LogsOptio
   if (options.tail !== undefined) {
     const isWanted = (entry: LogEntry) => options.until === undefined || parseTimeNs(entry.time) <= options.until;
     const { entries, end } = await readTail(files, { codec, count: options.tail, isWanted });
-    yield* entries;
+    yield entries;
     from = end;
-  } else for (const file of files.rotated) for await (const { entries } of readForwards(file, codec)) yield* entries;
+  } else for (const file of files.rotated) for await (const { entries } of readForwards(file, codec)) yield entries;
   yield* follow({
     path,
     codec,

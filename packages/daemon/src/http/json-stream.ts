@@ -1,7 +1,7 @@
 /** Answers that go on: chunked, headers at once, one JSON object per line or frames. */
-import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import { commonHeaders, type Exchange } from './exchange.ts';
+import { hasRoom } from './has-room.ts';
 
 export interface AnswerStream {
   readonly raw: ServerResponse;
@@ -21,7 +21,7 @@ export function startStream(exchange: Exchange, contentType: string | undefined)
   raw.on('error', () => raw.destroy()); // the client is gone; the exchange's signal tells
   const write = async (bytes: string | Uint8Array) => {
     if (raw.destroyed || raw.write(bytes)) return;
-    await Promise.race([once(raw, 'drain'), once(raw, 'close')]);
+    await hasRoom(raw);
   };
   return {
     raw,

@@ -2,10 +2,10 @@
  * The end of a process. Order: status taken from the kernel, other processes of a shared pid namespace ended, exit file
  * written, output delivered (at most two seconds), and only then whoever waits is answered and the event queued.
  */
-import { closeSync } from 'node:fs';
 import { atMost, messageOf } from '@boxship/base';
 import {
   cgroupPids,
+  closePidfd,
   exitCodeOf,
   exitStatusOfPidfd,
   onPidfdExit,
@@ -25,7 +25,9 @@ const EXECS_FIRST_MS = 3000;
 /** Reported when no party can tell the real status. */
 const LOST_STATUS = 255;
 
-export const nowNs = (): bigint => BigInt(Math.round((performance.timeOrigin + performance.now()) * 1000)) * 1000n;
+/** Nanoseconds since 1970 of a time of `performance.now()`. */
+const wallNs = (at: number): bigint => BigInt(Math.round((performance.timeOrigin + at) * 1000)) * 1000n;
+export const nowNs = (): bigint => wallNs(performance.now());
 
 /** Begins to watch a process by its pid; also one that has ended already but not been reaped. */
 export function superviseProcess(group: Group, container: Container, process: ManagedProcess): void {
@@ -39,21 +41,24 @@ export function superviseProcess(group: Group, container: Container, process: Ma
 /** Watches a process of a predecessor through a handle opened by the caller. */
 export function watch(group: Group, container: Container, process: ManagedProcess, pidfd: number): void {
   process.pidfd = pidfd;
-  const poller = sharedPoller();
-  onPidfdExit(poller, pidfd, () => {
-    const status = takeStatus(process.pid, pidfd);
-    if (status === 'running') {
-      watch(group, container, process, pidfd);
-      return;
-    }
-    poller.remove(pidfd);
-    closeSync(pidfd);
-    process.pidfd = undefined;
-    group.keeper?.changed();
-    finishExit(group, container, process, status).catch((error: unknown) =>
-      container.log.error('exit could not be reported', { error: messageOf(error), exec: process.execId }),
-    );
-  });
+  // of many that end together, each has its own time: the work on one keeps nobody from noticing the others
+  onPidfdExit(sharedPoller(), pidfd, (endedAt) => group.exits.add(() => takeExit(group, container, process, endedAt)));
+}
+
+function takeExit(group: Group, container: Container, process: ManagedProcess, endedAt: number): void {
+  const { pidfd } = process;
+  if (pidfd === undefined) return;
+  const status = takeStatus(process.pid, pidfd);
+  if (status === 'running') {
+    watch(group, container, process, pidfd);
+    return;
+  }
+  closePidfd(sharedPoller(), pidfd);
+  process.pidfd = undefined;
+  group.keeper?.changed();
+  finishExit(group, container, process, status, endedAt).catch((error: unknown) =>
+    container.log.error('exit could not be reported', { error: messageOf(error), exec: process.execId }),
+  );
 }
 
 /** A wait status; `lost` when the kernel cannot tell any more. */
@@ -70,12 +75,13 @@ export async function finishExit(
   container: Container,
   process: ManagedProcess,
   waitStatus: number | 'lost',
+  endedAt = performance.now(),
 ): Promise<void> {
   const exit: ExitRecord = {
     pid: process.pid,
     startTicks: process.record.startTicks,
     exitStatus: waitStatus === 'lost' ? LOST_STATUS : exitCodeOf(waitStatus),
-    exitedAt: String(nowNs()),
+    exitedAt: String(wallNs(endedAt)),
     oom: reportOom(group, container),
     ...(waitStatus === 'lost' && { isLost: true }),
   };

@@ -4,6 +4,7 @@ import { holdingsOf } from '../keeper/holdings.ts';
 import { Keeper } from '../keeper/keeper.ts';
 import type { Container } from './container.ts';
 import type { TaskEvents } from './events.ts';
+import { OnePerTurn } from './one-per-turn.ts';
 
 export interface GroupOptions {
   readonly namespace: string;
@@ -21,6 +22,8 @@ export class Group {
   readonly containers = new Map<string, Container>();
   /** Runs the verbs that change one container one after the other; State, Wait, Stats and exec starts do not take it. */
   readonly turns = new KeyedMutex();
+  /** Ends of processes that were noticed and wait to be taken in. */
+  readonly exits = new OnePerTurn();
   /** Told of each process that comes, goes, or closes its input. */
   readonly keeper: Keeper | undefined;
   /** Runtime commands that may leave a child which nobody knows yet. */

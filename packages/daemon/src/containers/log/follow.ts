@@ -1,4 +1,4 @@
-/** A log as it grows, through any number of rotations. */
+/** A log as it grows, through any number of rotations; entries as they are found, a block of the file at a time. */
 import { sleep } from '@boxship/base';
 import { parseTimeNs } from '../../clock.ts';
 import type { LogCodec, LogEntry } from './entry.ts';
@@ -18,7 +18,7 @@ export interface FollowOptions {
 const blockBytes = 64 * 1024;
 const pollMs = 50;
 
-export async function* follow(options: FollowOptions): AsyncGenerator<LogEntry> {
+export async function* follow(options: FollowOptions): AsyncGenerator<readonly LogEntry[]> {
   const { path, codec, signal } = options;
   await using opened = new AsyncDisposableStack();
   let file = options.live;
@@ -39,7 +39,7 @@ export async function* follow(options: FollowOptions): AsyncGenerator<LogEntry> 
         position += bytesRead;
         const block = Buffer.concat([pending, buffer.subarray(0, bytesRead)]);
         const { entries, taken } = codec.decode(block);
-        yield* entries;
+        yield entries;
         lastTime = entries.at(-1)?.time ?? lastTime;
         pending = block.subarray(taken);
       }
@@ -63,14 +63,15 @@ async function* rotatedSince(
   path: string,
   codec: LogCodec,
   time: string | undefined,
-): AsyncGenerator<LogEntry> {
+): AsyncGenerator<readonly LogEntry[]> {
   await using files = await openLogFiles(path);
   const at = files.rotated.findIndex(({ ino }) => ino === last.ino);
   // a file that was compressed or removed is not found again: what was in it is known by its time
   for (const file of files.rotated.slice(at + 1))
     for await (const { entries } of readForwards(file, codec))
-      for (const entry of entries)
-        if (at >= 0 || time === undefined || parseTimeNs(entry.time) > parseTimeNs(time)) yield entry;
+      yield at >= 0 || time === undefined
+        ? entries
+        : entries.filter((entry) => parseTimeNs(entry.time) > parseTimeNs(time));
 }
 
 /** True when another file has the name. */

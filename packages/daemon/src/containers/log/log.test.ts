@@ -56,8 +56,8 @@ describe('json-file logs', () => {
     const seen: LogEntry[] = [];
     for (const file of files.rotated) for await (const { entries } of readForwards(file, codec)) seen.push(...entries);
     const { signal } = new AbortController();
-    for await (const entry of follow({ path, codec, live: files.live, from: 0, isOpen: () => false, signal }))
-      seen.push(entry);
+    for await (const entries of follow({ path, codec, live: files.live, from: 0, isOpen: () => false, signal }))
+      seen.push(...entries);
     expect(texts(seen)).toEqual(['a', 'b', 'c']);
   });
 
@@ -75,7 +75,7 @@ describe('json-file logs', () => {
     let isOpen = true;
     const seen: string[] = [];
     const reading = (async () => {
-      for await (const entry of follow({
+      for await (const entries of follow({
         path,
         codec,
         live: undefined,
@@ -83,7 +83,7 @@ describe('json-file logs', () => {
         isOpen: () => isOpen,
         signal: new AbortController().signal,
       }))
-        seen.push(entry.line.toString().trim());
+        seen.push(...texts(entries));
     })();
     const sees = (count: number) => poll({ everyMs: 5, timeoutMs: 5000 }, () => seen.length === count || undefined);
     await sees(1);

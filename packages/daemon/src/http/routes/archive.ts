@@ -1,10 +1,10 @@
 /** `/containers/{id}/archive`, `/export` and `/changes`. */
-import { once } from 'node:events';
 import { BoxshipError } from '@boxship/base';
 import { type ArchiveStat, exportContainer, readArchive, statArchive, writeArchive } from '../../containers/archive.ts';
 import { containerChanges } from '../../containers/changes.ts';
 import type { Parts } from '../../parts.ts';
 import { commonHeaders, type Exchange } from '../exchange.ts';
+import { hasRoom } from '../has-room.ts';
 import type { Router } from '../server.ts';
 
 const statHeader = 'X-Docker-Container-Path-Stat';
@@ -61,7 +61,7 @@ export async function sendTar(
   raw.on('error', () => raw.destroy()); // the client is gone; the exchange's signal ends the source
   try {
     for (; next.done !== true && !raw.destroyed; next = await chunks.next())
-      if (!raw.write(next.value)) await Promise.race([once(raw, 'drain'), once(raw, 'close')]);
+      if (!raw.write(next.value)) await hasRoom(raw);
   } finally {
     await chunks.return(undefined);
   }
