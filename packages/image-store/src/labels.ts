@@ -16,7 +16,7 @@ export const labelKeys = {
   gcRefSnapshot: 'containerd.io/gc.ref.snapshot',
   /** Prefix, followed by the registry host; the value lists the repositories that hold the blob. */
   distributionSource: 'containerd.io/distribution.source',
-  /** On a snapshot being prepared: the name that a remote snapshotter may answer for at once. */
+  /** On a snapshot being prepared: the chain id of the layer it becomes, which a remote snapshotter may answer for at once. */
   snapshotRef: 'containerd.io/snapshot.ref',
 } as const;
 

@@ -14,6 +14,9 @@
  *   view(key, parent)    ─▶ view   ── remove(key) ─▶ gone
  *   `mounts(key)` answers the same for as long as the active snapshot or view lives; nobody mounts inside a snapshotter.
  *
+ * Durability: what is committed is on the disk. Of a key with the label `containerd.io/snapshot.ref`, which is a layer that can be made of its
+ * blob again, a cut of power may take the commit back, until something else than such a layer stands on it; never a part of it.
+ *
  * Example: unpack a layer over `parent`
  *   const mounts = await snapshotter.prepare(key, parent);
  *   const layer = await applier.apply(descriptor, mounts);
