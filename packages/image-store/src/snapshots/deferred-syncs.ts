@@ -63,18 +63,15 @@ export class DeferredSyncs {
     const { root, onSynced, onLost, log } = this.#options;
     const ids = [...this.#unsynced];
     try {
-      const error = await syncFilesystem(root).then(
-        () => undefined,
-        (thrown: unknown) => ({ error: messageOf(thrown) }),
-      );
-      if (error === undefined) onSynced(ids);
+      const failure = await syncFilesystem(root).then(() => undefined, messageOf);
+      if (failure === undefined) onSynced(ids);
       else {
         // not tried again: a second sync succeeds, without the pages that the first one has lost
-        log.error('layers cannot be put on the disk and are dropped', error);
+        log.error('layers cannot be put on the disk and are dropped', { error: failure });
         onLost(ids);
       }
     } catch (error) {
-      log.warn('layers that are on the disk cannot be recorded as such; the next start syncs them again', {
+      log.warn('what became of layers cannot be recorded; the next start looks at them again', {
         error: messageOf(error),
       });
     } finally {

@@ -8,7 +8,7 @@ import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { removeTree } from '@boxship/archive';
 import { BoxshipError, type Logger, makeDirectorySync, messageOf, syncDirectorySync } from '@boxship/base';
-import type { SnapshotMetadata, SnapshotRecord } from './metadata.ts';
+import type { SnapshotMetadata } from './metadata.ts';
 
 const lostPrefix = 'lost-';
 
@@ -45,8 +45,7 @@ export class SnapshotDirectories {
 
   /** Makes disk and metadata agree: the normal start. */
   recover(metadata: SnapshotMetadata, bootId: string): void {
-    const isUnsure = ({ unsyncedIn }: SnapshotRecord) => unsyncedIn !== undefined && unsyncedIn !== bootId;
-    const unsure = metadata.all().filter(isUnsure);
+    const unsure = metadata.unsynced().filter((layer) => layer.bootId !== bootId);
     this.drop(
       metadata,
       unsure.map(({ id }) => id),

@@ -59,7 +59,7 @@ export abstract class DirectorySnapshotter implements Snapshotter {
       onLost: (ids) => this.directories.drop(this.#metadata, ids),
       log,
     });
-    for (const { id, unsyncedIn } of this.#metadata.all()) if (unsyncedIn !== undefined) this.#syncs.add(id);
+    for (const { id } of this.#metadata.unsynced()) this.#syncs.add(id);
   }
 
   /** Fills the empty directory that becomes the snapshot's. */

@@ -155,6 +155,14 @@ export class SnapshotMetadata {
     });
   }
 
+  /** Those whose files are not known to be on the disk, with the boot in which they were committed. */
+  unsynced(): readonly { readonly id: number; readonly bootId: string }[] {
+    const rows = this.#database.prepare(
+      'SELECT id, unsynced_in AS bootId FROM snapshot WHERE unsynced_in IS NOT NULL ORDER BY id',
+    );
+    return rows.all() as unknown as { id: number; bootId: string }[];
+  }
+
   /** The files of these are on the disk. Those that were removed meanwhile are passed over. */
   markSynced(ids: readonly number[]): void {
     const mark = this.#database.prepare('UPDATE snapshot SET unsynced_in = NULL WHERE id = ? RETURNING name');
