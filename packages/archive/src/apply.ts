@@ -1,10 +1,12 @@
 /**
- * Unpacking an archive with three threads: this one reads, one worker decompresses and hashes, another one writes files. Nobody
- * waits for anybody else as long as there are free slots, and this thread, which has others to serve, does next to nothing.
+ * Unpacking an archive with several threads: this one reads, one worker decompresses and hashes, another one makes files, and if the
+ * archive is not small, a third one writes what is in them. Nobody waits for anybody else as long as there are free slots, and this
+ * thread, which has others to serve, does next to nothing.
  */
 import { MessageChannel } from 'node:worker_threads';
 import type { ApplyOptions, ApplyTarget } from './apply/target.ts';
-import { SlotWriter, sharedSlots } from './expand/slots.ts';
+import { borrowSlots } from './expand/slot-pool.ts';
+import { SlotWriter } from './expand/slots.ts';
 import { defaultLimits } from './limits.ts';
 import { WorkerJob } from './worker-pool.ts';
 import type { ArchiveSummary, FromWorker, LastMessage } from './worker-protocol.ts';
@@ -16,13 +18,22 @@ export interface ApplyArchiveOptions extends ApplyOptions {
 }
 
 // More would lie in memory without making anything faster: the slowest side decides.
-const inputSlots = 8;
+const inputSlots = 4;
 const outputSlots = 8;
-const inputBytes = 256 * 1024;
+const inputBytes = 512 * 1024;
 const outputBytes = 512 * 1024;
+/** Of the archive as it comes. What has fewer bytes is unpacked before another thread has begun. */
+const worthHelp = 2 * 1024 * 1024;
+
+/** Puts an archive's next bytes where they are wanted, which saves a copy of each. */
+export interface ArchiveReader extends AsyncDisposable {
+  /** Fills `room`, or some of it, and says how much; 0 at the end. */
+  readInto(room: Uint8Array): Promise<number>;
+}
 
 /**
- * Unpacks a tar archive, compressed or not, below a directory. What `source` yields is used before the next piece is asked for.
+ * Unpacks a tar archive, compressed or not, below a directory. A piece that `source` yields is used before the next one is asked for;
+ * a reader is disposed of.
  *
  * Names cannot leave the directory: `..` stops at the top, links are resolved inside. Files appear as they are read; a
  * failure leaves what was unpacked so far.
@@ -31,19 +42,38 @@ const outputBytes = 512 * 1024;
  *   with details.code ENEEDMOUNT (overlay target: apply over the mounted overlay instead)
  */
 export async function applyArchive(
-  source: AsyncIterable<Uint8Array>,
+  source: AsyncIterable<Uint8Array> | ArchiveReader,
   target: ApplyTarget,
   options: ApplyArchiveOptions = {},
 ): Promise<ArchiveSummary> {
   const { signal, onProgress, ...rest } = options;
+  using memory = new DisposableStack();
+  const input = memory.use(borrowSlots(inputSlots, inputBytes)).slots;
+  const output = memory.use(borrowSlots(outputSlots, outputBytes)).slots;
+  await using helpers = new AsyncDisposableStack(); // ended last: they close what the others have opened
+  if ('readInto' in source) helpers.use(source);
   await using apply = await WorkerJob.open('apply', signal);
   await using expand = await WorkerJob.open('expand', signal);
-  const input = sharedSlots(inputSlots, inputBytes);
-  const output = sharedSlots(outputSlots, outputBytes);
-  const { port1, port2 } = new MessageChannel();
-  apply.send({ kind: 'apply', target, options: rest, slots: output, from: port1 }, [port1]);
+  const made = new MessageChannel();
+  const helped = new MessageChannel();
+  const freed = new MessageChannel();
+  helpers.defer(() => {
+    for (const { port2 } of [helped, freed]) port2.close(); // unless they have gone to a helper
+  });
+  const waiting = new Int32Array(new SharedArrayBuffer(4)).fill(-1);
   const limits = options.limits ?? defaultLimits;
-  expand.send({ kind: 'expand', input, output, limits, to: port2 }, [port2]);
+  apply.send(
+    {
+      kind: 'apply',
+      target,
+      options: rest,
+      slots: output,
+      from: made.port1,
+      helper: { port: helped.port1, waiting },
+    },
+    [made.port1, helped.port1],
+  );
+  expand.send({ kind: 'expand', input, output, limits, to: made.port2, freed: freed.port1 }, [made.port2, freed.port1]);
 
   const writer = new SlotWriter(input, (slot, length) => expand.send({ kind: 'chunk', slot, length }));
   const onFreed = (message: FromWorker): void => {
@@ -51,11 +81,21 @@ export async function applyArchive(
     writer.freed(message.slot);
     onProgress?.(message.expandedBytes);
   };
-  const work = Promise.all([lastOf(expand, signal, onFreed), lastOf(apply, signal)]);
+  const broken = Promise.withResolvers<never>();
+  const work = Promise.race([Promise.all([lastOf(expand, signal, onFreed), lastOf(apply, signal)]), broken.promise]);
   work.catch((error: unknown) => writer.fail(error)); // also told when the source has ended
-  for await (const bytes of source) {
+  let taken = 0;
+  for await (const length of pour(source, writer)) {
     signal?.throwIfAborted();
-    await writer.write(bytes);
+    if (taken < worthHelp && taken + length >= worthHelp) {
+      const help = helpers.use(await WorkerJob.open('contents', signal));
+      help.send({ kind: 'contents', slots: output, from: { port: helped.port2, waiting }, freed: freed.port2 }, [
+        helped.port2,
+        freed.port2,
+      ]);
+      lastOf(help, signal).catch(broken.reject);
+    }
+    taken += length;
   }
   writer.flush();
   expand.send({ kind: 'end' });
@@ -65,6 +105,22 @@ export async function applyArchive(
   return { digest: expanded.digest, size: expanded.size, entries: applied.entries };
 }
 
+/** How many bytes each step has put into slots. */
+async function* pour(source: AsyncIterable<Uint8Array> | ArchiveReader, slots: SlotWriter): AsyncGenerator<number> {
+  if ('readInto' in source) {
+    for (;;) {
+      const length = await source.readInto(await slots.room());
+      if (length === 0) return;
+      slots.advance(length);
+      yield length;
+    }
+  }
+  for await (const bytes of source) {
+    await slots.write(bytes);
+    yield bytes.length;
+  }
+}
+
 async function lastOf(
   job: WorkerJob,
   signal: AbortSignal | undefined,
@@ -72,7 +128,7 @@ async function lastOf(
 ): Promise<LastMessage> {
   for (;;) {
     const message = await job.next(signal);
-    if (message.kind === 'expanded' || message.kind === 'applied') return message;
+    if (message.kind === 'expanded' || message.kind === 'applied' || message.kind === 'written') return message;
     onMessage(message);
   }
 }

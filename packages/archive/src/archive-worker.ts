@@ -3,9 +3,11 @@
  * main thread does none of it. A sibling of the modules that start it, also in a bundle (`archive-worker.cjs`).
  */
 import { rmSync } from 'node:fs';
-import { parentPort } from 'node:worker_threads';
+import { parentPort, receiveMessageOnPort } from 'node:worker_threads';
 import { BoxshipError } from '@boxship/base';
 import { Digester } from '@boxship/oci';
+import { ContentsWriter } from './apply/contents-writer.ts';
+import { Helper } from './apply/helper.ts';
 import { LayerWriter } from './apply/layer-writer.ts';
 import { packArchive } from './diff/pack-archive.ts';
 import { Expander } from './expand/expander.ts';
@@ -14,7 +16,15 @@ import { TarParser } from './tar/parser.ts';
 import type { TreeCall, TreeUsage } from './tree/calls.ts';
 import { copyTreeSync } from './tree/copy.ts';
 import { measureTreeSync } from './tree/measure.ts';
-import type { FromExpander, FromWorker, ToExpander, ToWorker } from './worker-protocol.ts';
+import {
+  type FromExpander,
+  type FromHelper,
+  type FromWorker,
+  type ToExpander,
+  type ToHelper,
+  type ToWorker,
+  wireError,
+} from './worker-protocol.ts';
 
 interface Job {
   handle(message: ToWorker): void;
@@ -25,20 +35,27 @@ interface Job {
 const send = (message: FromWorker, memory?: ArrayBuffer): void =>
   parentPort?.postMessage(message, memory === undefined ? [] : [memory]);
 
-function applyJob({ target, options, slots, from }: ToWorker & { kind: 'apply' }): Job {
+function applyJob({ target, options, slots, from, helper: line }: ToWorker & { kind: 'apply' }): Job {
   const writer = new LayerWriter(target, options);
   const parser = new TarParser(writer, options.limits);
+  let isOver = false; // a port that was closed still gives what had come before
+  const end = (): void => {
+    writer.finish();
+    finish({ kind: 'applied', entries: parser.entries });
+  };
+  const helper = new Helper(line, { end: () => isOver || guarded(end), error: (error) => isOver || fail(error) });
+  writer.handed = helper.contents;
   const take = (message: FromExpander): void => {
     if (message.kind === 'chunk') {
       parser.push(viewOf(slots, message.slot, message.length));
-      from.postMessage(message.slot satisfies ToExpander);
+      if (helper.isThere) helper.send(message.slot);
+      else from.postMessage(message.slot satisfies ToExpander);
     } else {
       parser.end();
-      writer.finish();
-      finish({ kind: 'applied', entries: parser.entries });
+      if (helper.isThere) helper.end();
+      else end();
     }
   };
-  let isOver = false; // a port that was closed still gives what had come before
   from.on('message', (message: FromExpander) => {
     if (!isOver) guarded(() => take(message));
   });
@@ -48,14 +65,51 @@ function applyJob({ target, options, slots, from }: ToWorker & { kind: 'apply' }
       isOver = true;
       from.close();
       writer[Symbol.dispose]();
+      helper[Symbol.dispose]();
     },
   };
 }
 
-function expandJob({ input, output, limits, to }: ToWorker & { kind: 'expand' }): Job {
+function contentsJob({ slots, from, freed }: ToWorker & { kind: 'contents' }): Job {
+  const { port, waiting } = from;
+  const writer = new ContentsWriter(slots.memory);
+  const post = (message: FromHelper): void => port.postMessage(message);
+  const write = (message: ToHelper): void => {
+    if (message.kind === 'batch') Atomics.sub(waiting, 0, writer.write(message.table));
+  };
+  let isOver = false;
+  const take = (message: ToHelper): void => {
+    write(message);
+    if (isOver) return; // what comes after a failure is closed, and its slots are not given back
+    if (writer.error !== undefined) {
+      isOver = true;
+      post({ kind: 'failed', error: wireError(writer.error) });
+    } else if (message.kind === 'end') {
+      post({ kind: 'end' });
+      finish({ kind: 'written' });
+    } else if (message.slot !== undefined) freed.postMessage(message.slot satisfies ToExpander);
+  };
+  port.on('message', take);
+  Atomics.add(waiting, 0, 1); // not -1 any more
+  return {
+    handle: () => {},
+    dispose: () => {
+      port.off('message', take);
+      writer.fail(cancelled());
+      // Descriptors are on their way here: none may stay open.
+      for (let left = receiveMessageOnPort(port); left !== undefined; left = receiveMessageOnPort(port))
+        write(left.message as ToHelper);
+      writer[Symbol.dispose]();
+      port.close();
+      freed.close();
+    },
+  };
+}
+
+function expandJob({ input, output, limits, to, freed }: ToWorker & { kind: 'expand' }): Job {
   const writer = new SlotWriter(output, (slot, length) => post({ kind: 'chunk', slot, length }));
   const post = (message: FromExpander): void => to.postMessage(message);
-  to.on('message', (slot: ToExpander) => writer.freed(slot));
+  for (const port of [to, freed]) port.on('message', (slot: ToExpander) => writer.freed(slot));
   const onFreed = (slot: number, expandedBytes: number): void => send({ kind: 'freed', slot, expandedBytes });
   const expander = new Expander({ input, output: writer, limits, onFreed });
   let isCancelled = false;
@@ -76,10 +130,11 @@ function expandJob({ input, output, limits, to }: ToWorker & { kind: 'expand' })
     },
     dispose: async () => {
       isCancelled = true;
-      const error = new BoxshipError('cancelled', 'archive: cancelled');
+      const error = cancelled();
       expander.input.fail(error);
       writer.fail(error);
       to.close();
+      freed.close();
       await running;
     },
   };
@@ -135,12 +190,10 @@ function finish(last: FromWorker): void {
 }
 
 function fail(thrown: unknown): void {
-  const error = BoxshipError.from(thrown);
-  finish({
-    kind: 'failed',
-    error: { kind: error.kind, message: error.message, details: error.details, stack: error.stack },
-  });
+  finish({ kind: 'failed', error: wireError(thrown) });
 }
+
+const cancelled = () => new BoxshipError('cancelled', 'archive: cancelled');
 
 function guarded(work: () => void): void {
   try {
@@ -160,6 +213,7 @@ async function cancel(): Promise<void> {
 parentPort?.on('message', (message: ToWorker) =>
   guarded(() => {
     if (message.kind === 'apply') job = applyJob(message);
+    else if (message.kind === 'contents') job = contentsJob(message);
     else if (message.kind === 'expand') job = expandJob(message);
     else if (message.kind === 'pack') job = packJob(message);
     else if (message.kind === 'call') send({ kind: 'returned', usage: treeCall(message.call) });

@@ -1,5 +1,5 @@
 export { type ApplyOptions, type ApplyTarget, needsMountCode } from './apply/target.ts';
-export { type ApplyArchiveOptions, applyArchive } from './apply.ts';
+export { type ApplyArchiveOptions, type ArchiveReader, applyArchive } from './apply.ts';
 export { type CompressOptions, compress, decompress, detectCompression, magicBytes, peek } from './compression.ts';
 export type { PackOptions, PackRequest } from './diff/request.ts';
 export { type ArchiveLimits, defaultLimits } from './limits.ts';

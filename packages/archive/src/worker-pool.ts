@@ -4,7 +4,7 @@
  */
 import { type Transferable, Worker } from 'node:worker_threads';
 import { BoxshipError } from '@boxship/base';
-import type { FromWorker, ToWorker } from './worker-protocol.ts';
+import { type FromWorker, type ToWorker, thrownError } from './worker-protocol.ts';
 import { acquireSlot, type JobKind } from './worker-slots.ts';
 
 /** A pull is seldom alone, and a thread's first one takes a tenth longer: its code is still cold. */
@@ -13,6 +13,7 @@ const cancelMs = 60_000;
 const lastMessages: ReadonlySet<string> = new Set([
   'applied',
   'expanded',
+  'written',
   'done',
   'failed',
   'returned',
@@ -25,6 +26,8 @@ const workerUrl = new URL(`./archive-worker${extension}`, import.meta.url);
 
 interface Idle {
   readonly worker: Worker;
+  /** What it did last. */
+  readonly kind: JobKind;
   readonly timer: NodeJS.Timeout;
 }
 
@@ -32,6 +35,7 @@ const idle: Idle[] = [];
 
 /** One job on one worker. Disposal gives the worker back, after cancelling what is not finished. */
 export class WorkerJob implements AsyncDisposable {
+  readonly #kind: JobKind;
   readonly #worker: Worker;
   readonly #slot: Disposable;
   readonly #inbox: FromWorker[] = [];
@@ -46,7 +50,8 @@ export class WorkerJob implements AsyncDisposable {
   readonly #onError = (error: Error): void => this.#fail(error.message, error);
   readonly #onExit = (code: number): void => this.#fail(`exit code ${code}`);
 
-  constructor(worker: Worker, slot: Disposable) {
+  constructor(kind: JobKind, worker: Worker, slot: Disposable) {
+    this.#kind = kind;
     this.#worker = worker;
     this.#slot = slot;
     worker.ref();
@@ -58,14 +63,18 @@ export class WorkerJob implements AsyncDisposable {
   /** Waits for a turn. @throws the signal's reason */
   static async open(kind: JobKind, signal?: AbortSignal): Promise<WorkerJob> {
     const slot = await acquireSlot(kind, signal);
-    const free = idle.pop();
+    // One that has done the same has its code compiled; -1 is the last one.
+    const [free] = idle.splice(
+      idle.findLastIndex((one) => one.kind === kind),
+      1,
+    );
     if (free !== undefined) {
       clearTimeout(free.timer);
-      return new WorkerJob(free.worker, slot);
+      return new WorkerJob(kind, free.worker, slot);
     }
     try {
       // Descriptors come from the C library, so Node.js cannot keep a list of them; jobs close their own.
-      return new WorkerJob(new Worker(workerUrl, { name: 'archive', trackUnmanagedFds: false }), slot);
+      return new WorkerJob(kind, new Worker(workerUrl, { name: 'archive', trackUnmanagedFds: false }), slot);
     } catch (error) {
       slot[Symbol.dispose]();
       throw error;
@@ -79,8 +88,7 @@ export class WorkerJob implements AsyncDisposable {
   /** A message that is there already. @throws as {@link next} */
   poll(): FromWorker | undefined {
     const message = this.#inbox.shift();
-    if (message?.kind === 'failed')
-      throw new BoxshipError(message.error.kind, message.error.message, { details: message.error.details });
+    if (message?.kind === 'failed') throw thrownError(message.error);
     if (message === undefined && this.#failure !== undefined) throw this.#failure;
     return message;
   }
@@ -107,7 +115,7 @@ export class WorkerJob implements AsyncDisposable {
     this.#worker.off('error', this.#onError);
     this.#worker.off('exit', this.#onExit);
     this.#slot[Symbol.dispose]();
-    if (isUsable) release(this.#worker);
+    if (isUsable) release(this.#kind, this.#worker);
     else await this.#worker.terminate();
   }
 
@@ -132,7 +140,7 @@ export class WorkerJob implements AsyncDisposable {
   }
 }
 
-function release(worker: Worker): void {
+function release(kind: JobKind, worker: Worker): void {
   worker.unref();
   const timer = setTimeout(() => {
     const at = idle.findIndex((entry) => entry.worker === worker);
@@ -140,5 +148,5 @@ function release(worker: Worker): void {
     void worker.terminate();
   }, idleMs);
   timer.unref();
-  idle.push({ worker, timer });
+  idle.push({ worker, kind, timer });
 }

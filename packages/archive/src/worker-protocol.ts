@@ -1,10 +1,10 @@
 /**
  * The messages between the main thread and archive workers, and between two of these. A worker does one job at a time. What is
- * unpacked passes through slots of shared memory, from here to the worker that expands, and from there to the one that writes
- * files. What is packed is transferred.
+ * unpacked passes through slots of shared memory, from here to the worker that expands, and from there to the one that makes
+ * files, which may have a helper for their contents. What is packed is transferred.
  */
 import type { MessagePort } from 'node:worker_threads';
-import type { ErrorKind } from '@boxship/base';
+import { BoxshipError, type ErrorKind } from '@boxship/base';
 import type { Digest } from '@boxship/oci';
 import type { ApplyOptions, ApplyTarget } from './apply/target.ts';
 import type { PackRequest } from './diff/request.ts';
@@ -28,6 +28,15 @@ export type ToWorker =
       readonly slots: SharedSlots;
       /** Where {@link FromExpander} comes from and {@link ToExpander} goes to. */
       readonly from: MessagePort;
+      readonly helper: HelperLine;
+    }
+  | {
+      readonly kind: 'contents';
+      readonly slots: SharedSlots;
+      /** To the worker that makes files. */
+      readonly from: HelperLine;
+      /** To the one that expands: {@link ToExpander}. */
+      readonly freed: MessagePort;
     }
   | {
       readonly kind: 'expand';
@@ -35,6 +44,8 @@ export type ToWorker =
       readonly output: SharedSlots;
       readonly limits: ArchiveLimits;
       readonly to: MessagePort;
+      /** {@link ToExpander} of a helper. */
+      readonly freed: MessagePort;
     }
   | FilledSlot
   | { readonly kind: 'end' }
@@ -49,14 +60,30 @@ export interface FilledSlot {
   readonly length: number;
 }
 
-/** From the worker that expands to the one that writes files. */
+/** From the worker that expands to the one that makes files. */
 export type FromExpander = FilledSlot | { readonly kind: 'end' };
 /** And back: the number of a slot that was read. */
 export type ToExpander = number;
 
+/** Between the worker that makes files and one that writes their contents, which comes later or not at all. */
+export interface HelperLine {
+  /** {@link ToHelper} and {@link FromHelper}. */
+  readonly port: MessagePort;
+  /** Files that wait to be written; -1 as long as nobody writes them. No message: a busy worker reads those of one port for long. */
+  readonly waiting: Int32Array<SharedArrayBuffer>;
+}
+
+/** What to do with a slot, which is free then. */
+export type ToHelper =
+  | { readonly kind: 'batch'; readonly slot: number | undefined; readonly table: Float64Array }
+  | { readonly kind: 'end' };
+/** All is written, or cannot be. */
+export type FromHelper = { readonly kind: 'end' } | { readonly kind: 'failed'; readonly error: WireError };
+
 export type LastMessage =
   | { readonly kind: 'expanded'; readonly digest: Digest; readonly size: number }
-  | { readonly kind: 'applied'; readonly entries: number };
+  | { readonly kind: 'applied'; readonly entries: number }
+  | { readonly kind: 'written' };
 
 export type FromWorker =
   | { readonly kind: 'freed'; readonly slot: number; readonly expandedBytes: number }
@@ -74,5 +101,13 @@ export interface WireError {
   readonly details: Readonly<Record<string, unknown>>;
   readonly stack: string | undefined;
 }
+
+export function wireError(thrown: unknown): WireError {
+  const { kind, message, details, stack } = BoxshipError.from(thrown);
+  return { kind, message, details, stack };
+}
+
+export const thrownError = ({ kind, message, details }: WireError): BoxshipError =>
+  new BoxshipError(kind, message, { details });
 
 export const chunkBytes = 1024 * 1024;

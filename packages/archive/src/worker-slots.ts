@@ -3,11 +3,11 @@
  * expanded and applied elsewhere): with a common count, two such pairs could wait for each other for ever. The numbers are
  * high, because a job may be fed by a slow client, and that must not keep others from working.
  */
-export type JobKind = 'apply' | 'expand' | 'pack' | 'call';
+export type JobKind = 'apply' | 'contents' | 'expand' | 'pack' | 'call';
 
-const limits: Readonly<Record<JobKind, number>> = { apply: 16, expand: 16, pack: 16, call: 4 };
-const busy: Record<JobKind, number> = { apply: 0, expand: 0, pack: 0, call: 0 };
-const waiting: Record<JobKind, (() => void)[]> = { apply: [], expand: [], pack: [], call: [] };
+const limits: Readonly<Record<JobKind, number>> = { apply: 16, contents: 16, expand: 16, pack: 16, call: 4 };
+const busy: Record<JobKind, number> = { apply: 0, contents: 0, expand: 0, pack: 0, call: 0 };
+const waiting: Record<JobKind, (() => void)[]> = { apply: [], contents: [], expand: [], pack: [], call: [] };
 
 /** Waits for a turn; the lease ends it. @throws the signal's reason */
 export async function acquireSlot(kind: JobKind, signal?: AbortSignal): Promise<Disposable> {

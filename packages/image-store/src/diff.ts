@@ -8,6 +8,7 @@
  *   const upper = await snapshotter.mounts(key);
  *   const layer = await comparer.compare(lower, upper, { mediaType: mediaTypes.ociLayerGzip, ref: `commit-${key}` });
  */
+import type { ArchiveReader } from '@boxship/archive';
 import type { Descriptor } from '@boxship/oci';
 import type { Mount } from './snapshots/snapshotter.ts';
 
@@ -25,12 +26,11 @@ export interface Applier {
    */
   apply(descriptor: Descriptor, mounts: readonly Mount[], options?: ApplyOptions): Promise<Descriptor>;
   /**
-   * The same with bytes that are not in the store yet; `open` gives them from the start, each time anew, and each
-   * piece until the next one is asked for. Whether they are those of
-   * the descriptor is for the caller to find out before it keeps what was unpacked. Absent where bytes cannot be handed over.
+   * The same with bytes that are not in the store yet; `open` gives them from the start, each time anew. Whether they are those
+   * of the descriptor is for the caller to find out before it keeps what was unpacked. Absent where bytes cannot be handed over.
    */
   applyFrom?(
-    open: () => AsyncIterable<Uint8Array>,
+    open: () => Promise<ArchiveReader>,
     descriptor: Descriptor,
     mounts: readonly Mount[],
     options?: ApplyOptions,

@@ -26,7 +26,7 @@ describe('gathering', () => {
         yield* pieces;
       })(),
     );
-    expect(seen.sizes).toEqual([256, 256, 256, 256, 256].map((size) => size * 1024));
+    expect(seen.sizes).toEqual([512, 512, 256].map((size) => size * 1024));
     expect(seen.text).toBe(Buffer.concat(pieces).toString('latin1'));
   });
 

@@ -3,7 +3,7 @@
  * which takes longer than to copy the bytes.
  */
 
-const gatheredBytes = 256 * 1024;
+const gatheredBytes = 512 * 1024;
 /** Nothing is held back longer once more has come: what is held is lost with the process. */
 const heldMs = 20;
 

@@ -3,13 +3,14 @@
  * reads behind the writer, so that neither waits for the other, an ingest that was resumed is read from its start, and a reader may
  * come late. Nothing is verified here: who reads must not keep what it made before the blob is in the store.
  */
+import type { ArchiveReader } from '@boxship/archive';
 import { BoxshipError } from '@boxship/base';
 import type { Descriptor } from '@boxship/oci';
+import { blobReader } from './content/blob-reader.ts';
 import type { ContentProvider, ContentWriter } from './content/store.ts';
 
-const readBytes = 512 * 1024;
 /** Fewer bytes are waited for, unless they are the last: each piece costs a round through the pool. */
-const worthReading = 256 * 1024;
+const worthReading = 512 * 1024;
 /**
  * So much must have come before somebody begins to work on it: a small layer is there whole before that pays, and a download that
  * is cut at once is not slowed down by work that is lost with it.
@@ -81,36 +82,39 @@ export class LayerFeed {
       await this.#next(signal);
   }
 
-  /** Each piece is valid until the next one is asked for. @throws aborted when the bytes are dropped, the signal's reason, and what the stores throw */
-  async *read(signal?: AbortSignal): AsyncGenerator<Uint8Array, void, undefined> {
+  /** The bytes from the start. Reading throws aborted when they are dropped, the signal's reason, and what the stores throw. */
+  reader(signal?: AbortSignal): ArchiveReader {
     const generation = this.#generation;
     const { size } = this.#descriptor;
-    const buffer = Buffer.allocUnsafe(Math.min(readBytes, Math.max(size, 1))); // one for all: garbage of this size is collected at once
-    for (let at = 0; at < size || size === 0; ) {
-      signal?.throwIfAborted();
-      if (this.#state === 'stored') {
-        yield* this.#content.read(this.#descriptor, { offset: at, ...(signal === undefined ? {} : { signal }) });
-        return;
+    let at = 0;
+    let blob: ArchiveReader | undefined;
+    const readInto = async (room: Uint8Array): Promise<number> => {
+      while (at < size || size === 0) {
+        signal?.throwIfAborted();
+        if (this.#state === 'stored') {
+          blob ??= await blobReader(this.#content, this.#descriptor, { offset: at, signal });
+          return await blob.readInto(room);
+        }
+        if (generation !== this.#generation)
+          throw new BoxshipError('aborted', `ingest of ${this.#descriptor.digest} was dropped`);
+        const { promise } = this.#changed;
+        const got = at < this.#size ? await this.#readAt(room.subarray(0, this.#size - at), at) : 0;
+        at += got;
+        if (got > 0) return got;
+        if (promise === this.#changed.promise) await this.#next(signal); // else something has changed meanwhile
       }
-      if (generation !== this.#generation)
-        throw new BoxshipError('aborted', `ingest of ${this.#descriptor.digest} was dropped`);
-      const { promise } = this.#changed;
-      const piece = at < this.#size ? await this.#piece(buffer, at) : undefined;
-      if (piece !== undefined) {
-        at += piece.length;
-        yield piece;
-      } else if (promise === this.#changed.promise) await this.#next(signal); // else something has changed meanwhile
-    }
+      return 0;
+    };
+    return { readInto, [Symbol.asyncDispose]: async () => await blob?.[Symbol.asyncDispose]() };
   }
 
-  /** Undefined when the writer has ended meanwhile. */
-  async #piece(buffer: Buffer, at: number): Promise<Uint8Array | undefined> {
+  /** Nothing when the writer has ended meanwhile. */
+  async #readAt(room: Uint8Array, at: number): Promise<number> {
     try {
-      const got = (await this.#writer?.readAt?.(buffer.subarray(0, this.#size - at), at)) ?? 0;
-      return got > 0 ? buffer.subarray(0, got) : undefined;
+      return (await this.#writer?.readAt?.(room, at)) ?? 0;
     } catch (error) {
       if (!BoxshipError.is(error, 'failedPrecondition')) throw error;
-      return undefined;
+      return 0;
     }
   }
 

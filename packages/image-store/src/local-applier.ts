@@ -9,12 +9,14 @@ import {
   type ApplyArchiveOptions,
   type ApplyTarget,
   type ArchiveLimits,
+  type ArchiveReader,
   applyArchive,
   needsMountCode,
   removeTree,
 } from '@boxship/archive';
 import { BoxshipError } from '@boxship/base';
 import { type Descriptor, isLayerType, mediaTypes } from '@boxship/oci';
+import { blobReader } from './content/blob-reader.ts';
 import type { ContentProvider } from './content/store.ts';
 import type { Applier, ApplyOptions } from './diff.ts';
 import { boundDirectory, overlayDirectories } from './overlay-options.ts';
@@ -31,12 +33,12 @@ export class LocalApplier implements Applier {
   }
 
   async apply(descriptor: Descriptor, mounts: readonly Mount[], options: ApplyOptions = {}): Promise<Descriptor> {
-    const readOptions = options.signal === undefined ? {} : { signal: options.signal };
-    return await this.applyFrom(() => this.#content.read(descriptor, readOptions), descriptor, mounts, options);
+    const open = () => blobReader(this.#content, descriptor, { signal: options.signal });
+    return await this.applyFrom(open, descriptor, mounts, options);
   }
 
   async applyFrom(
-    open: () => AsyncIterable<Uint8Array>,
+    open: () => Promise<ArchiveReader>,
     descriptor: Descriptor,
     mounts: readonly Mount[],
     options: ApplyOptions = {},
@@ -48,7 +50,7 @@ export class LocalApplier implements Applier {
         ...options,
         ...(this.#limits === undefined ? {} : { limits: this.#limits }),
       };
-      const { digest, size } = await applyArchive(open(), target, passed);
+      const { digest, size } = await applyArchive(await open(), target, passed);
       return { mediaType: mediaTypes.ociLayer, digest, size };
     };
     const overlay = overlayDirectories(mounts);

@@ -15,8 +15,8 @@ export interface FetchLayersOptions {
   readonly pull: PullOptions;
   readonly reference: Reference;
   readonly manifest: ImageManifest;
-  /** Fetches the config, at the same time as the first layers. */
-  readonly fetchConfig: () => Promise<ImageConfig | undefined>;
+  /** Fetches the config, at the same time as the first layers, and tells it as soon as it is known: it is not stored yet then. */
+  readonly fetchConfig: (onParsed: (config: ImageConfig) => void) => Promise<ImageConfig | undefined>;
   readonly isUnpacked: boolean;
   readonly labels: (known: Readonly<Record<string, string>>) => Readonly<Record<string, string>>;
   readonly lease: string | undefined;
@@ -32,9 +32,8 @@ interface Fetching {
 }
 
 const defaultConcurrency = 3;
-/** Download progress is told after so many bytes, or after so long if some have come. */
-const progressBytes = 512 * 1024;
-const progressMs = 1_000;
+/** Progress is told so often at most: nobody reads faster, and each time crosses two sockets. */
+const progressMs = 100;
 
 export async function fetchLayers(options: FetchLayersOptions): Promise<ImageConfig | undefined> {
   const { pull, manifest } = options;
@@ -69,8 +68,7 @@ export async function fetchLayers(options: FetchLayersOptions): Promise<ImageCon
   const fetchOne = async (layer: Descriptor, feed: LayerFeed): Promise<boolean> => {
     using _slot = await slots(() => tell(layer, 'waiting'));
     signal.throwIfAborted();
-    let told = 0;
-    let toldAt = performance.now();
+    const isDue = every(progressMs);
     const wasFetched = await fetchContent({
       content: pull.content,
       descriptor: layer,
@@ -87,11 +85,7 @@ export async function fetchLayers(options: FetchLayersOptions): Promise<ImageCon
       signal,
       feed,
       onProgress: (bytes) => {
-        const now = performance.now();
-        if (bytes < told + progressBytes && now < toldAt + progressMs && bytes !== layer.size) return;
-        told = bytes;
-        toldAt = now;
-        tell(layer, bytes === layer.size ? 'verifying' : 'downloading', bytes);
+        if (bytes === layer.size || isDue()) tell(layer, bytes === layer.size ? 'verifying' : 'downloading', bytes);
       },
     });
     tell(layer, 'downloaded');
@@ -116,14 +110,17 @@ export async function fetchLayers(options: FetchLayersOptions): Promise<ImageCon
       failure ??= error;
       controller.abort();
     });
-  const config = options.fetchConfig();
+  const parsed = Promise.withResolvers<ImageConfig | undefined>();
+  const config = options.fetchConfig(parsed.resolve);
+  config.then(parsed.resolve, parsed.reject);
   const downloads = layers.map(download);
   let unpacking: Promise<unknown> = Promise.resolve();
   try {
     for (const promise of [config, ...downloads]) watch(promise);
-    const imageConfig = await config;
+    const imageConfig = await parsed.promise;
     const { unpack: place } = pull;
     if (options.isUnpacked && imageConfig !== undefined && place !== undefined) {
+      const isDue = every(progressMs);
       const work: UnpackOptions = {
         content: pull.content,
         ...place,
@@ -131,6 +128,7 @@ export async function fetchLayers(options: FetchLayersOptions): Promise<ImageCon
         imageConfig,
         layers: manifest.layers,
         ready: async (index) => void (await download(manifest.layers[index] as Descriptor)),
+        configReady: config,
         feed: (index) => fetching(manifest.layers[index] as Descriptor).feed,
         lease: options.lease,
         signal,
@@ -139,6 +137,7 @@ export async function fetchLayers(options: FetchLayersOptions): Promise<ImageCon
           const layer = manifest.layers[index] as Descriptor;
           const one = fetching(layer);
           // Clients show one state of a layer: what is unpacked during the download is told after it.
+          if (state === 'extracting' && bytes !== 0 && !isDue()) return;
           if (state === 'extracting' && !one.isDone) one.whenDone = () => tell(layer, state, bytes);
           else if (state !== 'exists') tell(layer, state, state === 'extracting' ? bytes : undefined);
           // Docker says so instead of anything about the download.
@@ -155,9 +154,9 @@ export async function fetchLayers(options: FetchLayersOptions): Promise<ImageCon
         await unpack(work);
       });
       watch(unpacking);
-      await Promise.all([...downloads, unpacking]);
+      await Promise.all([config, ...downloads, unpacking]);
     } else {
-      await Promise.all(downloads);
+      await Promise.all([config, ...downloads]);
       for (const layer of layers) tell(layer, 'complete');
     }
     return imageConfig;
@@ -166,6 +165,17 @@ export async function fetchLayers(options: FetchLayersOptions): Promise<ImageCon
     await Promise.allSettled([config, ...downloads, unpacking]); // nothing of this pull works on when it has failed
     throw pull.signal?.aborted ? pull.signal.reason : (failure ?? error);
   }
+}
+
+/** True at first, and when so much time has passed since it was true. */
+function every(ms: number): () => boolean {
+  let last = Number.NEGATIVE_INFINITY;
+  return () => {
+    const now = performance.now();
+    if (now < last + ms) return false;
+    last = now;
+    return true;
+  };
 }
 
 /** At most `count` leases at a time, in the order asked for. */

@@ -16,26 +16,24 @@ import {
   isConfigType,
   isIndexType,
   isManifestType,
-  maxImageConfigBytes,
   maxManifestBytes,
   type Platform,
-  parseImageConfig,
   parseManifest,
   parseNormalizedNamed,
   platformOfConfig,
   platformRank,
   tagNameOnly,
 } from '@boxship/oci';
-import { isIntact, readBlob } from './content/blobs.ts';
-import type { ContentStore } from './content/store.ts';
+import { readBlob } from './content/blobs.ts';
+import { fetchConfig } from './fetch-config.ts';
 import { fetchContent } from './fetch-content.ts';
+import { forgetChanged } from './forget-changed.ts';
 import { referenceLabels, sourceLabel } from './images/gc-labels.ts';
 import type { Image } from './images/store.ts';
 import { orderManifests } from './images/walk.ts';
 import { noLeases } from './leases.ts';
 import { fetchLayers } from './pull-layers.ts';
 import type { PulledImage, PullOptions } from './pull-options.ts';
-import { fetchBlob } from './registry/fetch-blob.ts';
 import { fetchManifest, resolve } from './registry/resolve.ts';
 
 const leaseMs = 24 * 3_600_000;
@@ -66,6 +64,7 @@ async function pullUnder(options: PullOptions, lease: string | undefined): Promi
   const target = await resolve(registry, reference, { signal, onRetry });
   tell({ kind: 'resolved', reference: name, target });
 
+  const storing: Promise<unknown>[] = []; // documents: nobody waits for the disk as long as there is something else to do
   /** The parsed document of a manifest descriptor, from the store or the registry. */
   const document = async (descriptor: Descriptor) => {
     let bytes: Buffer;
@@ -76,7 +75,7 @@ async function pullUnder(options: PullOptions, lease: string | undefined): Promi
       bytes = (await fetchManifest(registry, reference, descriptor.digest, { signal, onRetry })).bytes;
     }
     const parsed = parseManifest(bytes, descriptor.mediaType, name);
-    await fetchContent({
+    const stored = fetchContent({
       content,
       descriptor: { ...descriptor, size: bytes.length },
       what: parsed.kind,
@@ -87,6 +86,8 @@ async function pullUnder(options: PullOptions, lease: string | undefined): Promi
       lease,
       signal,
     });
+    stored.catch(() => {}); // thrown below
+    storing.push(stored);
     return parsed;
   };
 
@@ -115,68 +116,51 @@ async function pullUnder(options: PullOptions, lease: string | undefined): Promi
       else chosen.push(entry);
     }
   };
-  await collect(target);
-
   let result: { manifest: Descriptor; config: ImageConfig } | undefined;
-  for (const [index, descriptor] of chosen.entries()) {
-    const manifest = await document(descriptor);
-    if (manifest.kind !== 'manifest')
-      throw new BoxshipError('invalidArgument', `index ${descriptor.digest} is listed as a manifest`);
-    const isWanted = index === 0;
-    if (isWanted && !isConfigType(manifest.config.mediaType))
-      throw new BoxshipError('unimplemented', `unsupported media type ${manifest.config.mediaType}`);
-    if (manifest.config.size > maxImageConfigBytes)
-      throw new BoxshipError(
-        'resourceExhausted',
-        `image config of ${manifest.config.size} bytes is larger than ${maxImageConfigBytes} bytes`,
-      );
-    const fetchConfig = async (): Promise<ImageConfig | undefined> => {
-      await fetchContent({
-        content,
-        descriptor: manifest.config,
-        what: 'config',
-        source: (offset) => fetchBlob(registry, reference, manifest.config, { offset, signal, onRetry }),
-        labels: source,
-        lease,
-        signal,
-      });
-      return isConfigType(manifest.config.mediaType)
-        ? parseImageConfig(await readBlob(content, manifest.config, maxImageConfigBytes))
-        : undefined;
-    };
-    const fetchSoundConfig = () =>
-      fetchConfig().catch(async (error: unknown) => {
-        if (!BoxshipError.is(error, 'dataLoss')) throw error;
-        await forgetChanged(content, manifest.config, error);
-        return await fetchConfig();
-      });
-    const config = await fetchLayers({
-      pull: options,
-      reference,
-      manifest,
-      fetchConfig: async () => {
-        const parsed = await fetchSoundConfig();
+  try {
+    await collect(target);
+    for (const [index, descriptor] of chosen.entries()) {
+      const manifest = await document(descriptor);
+      if (manifest.kind !== 'manifest')
+        throw new BoxshipError('invalidArgument', `index ${descriptor.digest} is listed as a manifest`);
+      const isWanted = index === 0;
+      if (isWanted && !isConfigType(manifest.config.mediaType))
+        throw new BoxshipError('unimplemented', `unsupported media type ${manifest.config.mediaType}`);
+      const check = <T extends ImageConfig | undefined>(parsed: T): T => {
         if (isWanted && parsed !== undefined && descriptor.platform === undefined)
           checkPlatform(parsed, options.platform);
         return parsed;
-      },
-      isUnpacked: isWanted && !isAttestation(descriptor),
-      labels: source,
-      lease,
-    });
-    if (isWanted && config !== undefined) result = { manifest: descriptor, config };
+      };
+      const config = await fetchLayers({
+        pull: options,
+        reference,
+        manifest,
+        fetchConfig: async (onParsed) =>
+          check(
+            await fetchConfig({
+              pull: options,
+              reference,
+              descriptor: manifest.config,
+              labels: source,
+              lease,
+              onRetry,
+              onParsed: (parsed) => onParsed(check(parsed)),
+            }),
+          ),
+        isUnpacked: isWanted && !isAttestation(descriptor),
+        labels: source,
+        lease,
+      });
+      if (isWanted && config !== undefined) result = { manifest: descriptor, config };
+    }
+    await Promise.all(storing);
+  } finally {
+    await Promise.allSettled(storing); // nothing of this pull works on when it has failed
   }
   if (result === undefined) throw new BoxshipError('internal', `pull of ${name} chose no manifest`);
   const { image, isNewer } = await record(options, name, target);
   tell({ kind: 'done', target, isNewer });
   return { name, target, ...result, image, isNewer };
-}
-
-/** A blob that is not there, or no longer what it was, is to be fetched: other errors are thrown again. */
-async function forgetChanged(content: ContentStore, { digest }: Descriptor, error: unknown): Promise<void> {
-  if (BoxshipError.is(error, 'notFound')) return;
-  if (!BoxshipError.is(error, 'dataLoss') || (await isIntact(content, { digest }).catch(() => true))) throw error;
-  await content.delete(digest);
 }
 
 /** A single manifest says its platform only in its config. */

@@ -24,6 +24,8 @@ export interface UnpackOptions {
   readonly layers: readonly Descriptor[];
   /** Settles when the layer's bytes are in the store; default: they are. */
   readonly ready?: (index: number) => Promise<void>;
+  /** Settles when the configuration is in the store; default: it is. */
+  readonly configReady?: Promise<unknown>;
   /** The bytes of a layer that is on its way. With an applier that takes bytes it is unpacked meanwhile. */
   readonly feed?: (index: number) => LayerFeed | undefined;
   readonly lease?: string | undefined;
@@ -66,6 +68,7 @@ export async function unpack(options: UnpackOptions): Promise<Digest | undefined
   }
   const top = chain.at(-1);
   if (top !== undefined) {
+    await options.configReady;
     const key = `${labelKeys.gcRefSnapshot}.${options.snapshotterName}`;
     await options.content.update({ digest: options.config.digest, labels: { [key]: top }, fields: [key] });
   }
@@ -116,7 +119,7 @@ async function unpackLayer(options: UnpackOptions, one: LayerToUnpack, feed?: La
     const applied =
       feed === undefined || options.applier.applyFrom === undefined
         ? await options.applier.apply(one.layer, mounts, applyOptions)
-        : await options.applier.applyFrom(() => feed.read(options.signal), one.layer, mounts, applyOptions);
+        : await options.applier.applyFrom(async () => feed.reader(options.signal), one.layer, mounts, applyOptions);
     // A snapshot is kept only of a blob that is in the store, and therefore is what it is called.
     if (feed !== undefined) await options.ready?.(one.index);
     if (applied.digest !== one.diffId)

@@ -50,6 +50,11 @@ describe('names in a directory', () => {
     expect(readlinkSync(join(root, 'd/link2'))).toBe('/etc/hostname');
     setTimesAt(fd, 'link', { seconds: 5, nanoseconds: 6 }, { seconds: 7, nanoseconds: 123_456_789 });
     expect(lstatSync(join(root, 'link'), { bigint: true }).mtimeNs).toBe(7_123_456_789n);
+    for (const seconds of [-5, 3_000_000_000, 2 ** 32 + 7]) {
+      setTimesAt(fd, 'link', { seconds, nanoseconds: 0 }, { seconds, nanoseconds: 999_999_999 });
+      const { mtimeNs } = lstatSync(join(root, 'link'), { bigint: true });
+      expect(mtimeNs).toBe(BigInt(seconds) * 1_000_000_000n + 999_999_999n);
+    }
     chmodAt(fd, 'f', 0o4711);
     expect(lstatSync(join(root, 'f')).mode & 0o7777).toBe(0o4711);
     expect(() => openAt(fd, 'link', constants.O_RDONLY)).toThrow('ELOOP');

@@ -4,6 +4,7 @@
  * there are many.
  */
 import { constants } from 'node:fs';
+import { endianness } from 'node:os';
 import { check, declare } from './libc.ts';
 import { O_CLOEXEC } from './open-in-root.ts';
 import { cString, type Path } from './path-bytes.ts';
@@ -23,6 +24,7 @@ const c = {
   futimens: declare('int futimens(int fd, const uint8_t *times)'),
 };
 
+const lowWord = endianness() === 'LE' ? 0 : 1;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_REMOVEDIR = 0x200;
 
@@ -90,14 +92,20 @@ export interface Timestamp {
 }
 
 const times = Buffer.alloc(32); // struct timespec[2]
-const words = new BigInt64Array(times.buffer, times.byteOffset, 4);
+const words = new Int32Array(times.buffer, times.byteOffset, 8);
 
 function timesBuffer(accessed: Timestamp, modified: Timestamp): Buffer {
-  words[0] = BigInt(accessed.seconds);
-  words[1] = BigInt(accessed.nanoseconds);
-  words[2] = BigInt(modified.seconds);
-  words[3] = BigInt(modified.nanoseconds);
+  putTime(0, accessed);
+  putTime(4, modified);
   return times;
+}
+
+/** Two words of 64 bits, without a bigint for each. */
+function putTime(at: number, { seconds, nanoseconds }: Timestamp): void {
+  words[at + lowWord] = seconds;
+  words[at + 1 - lowWord] = Math.floor(seconds / 2 ** 32);
+  words[at + 2 + lowWord] = nanoseconds;
+  words[at + 3 - lowWord] = 0;
 }
 
 export function setTimesAt(directoryFd: number, name: Path, accessed: Timestamp, modified: Timestamp): void {

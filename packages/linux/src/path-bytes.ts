@@ -9,16 +9,15 @@ export type Path = string | Uint8Array;
 
 /** The NUL-terminated form. @throws invalidArgument for a NUL inside: the kernel would see another path */
 export function cString(path: Path): Uint8Array {
-  const bytes = typeof path === 'string' ? Buffer.from(`${path}\0`) : terminated(path);
-  if (bytes.indexOf(0) !== bytes.length - 1) throw new BoxshipError('invalidArgument', 'path holds a NUL byte');
-  return bytes;
-}
-
-function terminated(path: Uint8Array): Buffer {
-  const bytes = Buffer.allocUnsafe(path.length + 1);
-  bytes.set(path);
-  bytes[path.length] = 0;
-  return bytes;
+  const bytes = typeof path === 'string' ? Buffer.from(path) : path;
+  const terminated = Buffer.allocUnsafe(bytes.length + 1);
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at] as number;
+    if (byte === 0) throw new BoxshipError('invalidArgument', 'path holds a NUL byte');
+    terminated[at] = byte;
+  }
+  terminated[bytes.length] = 0;
+  return terminated;
 }
 
 /** For messages. */

@@ -22,6 +22,8 @@ export class DirectoryDescriptors implements Disposable {
   readonly #limits: ArchiveLimits;
   readonly #makeParent: ParentMaker;
   readonly #open = new Map<string, number>(); // least recently used first
+  /** The last one that was asked for: members of one directory follow each other. */
+  #last: { readonly path: string; readonly fd: number } | undefined;
 
   constructor(root: string, limits: ArchiveLimits, makeParent: ParentMaker) {
     this.rootFd = openSync(root, openDirectory);
@@ -32,14 +34,15 @@ export class DirectoryDescriptors implements Disposable {
   /** The directory at a clean path; made with its parents if missing. Valid until the next call. @throws invalidArgument */
   get(path: string, depth = 0): number {
     if (path === '') return this.rootFd;
+    if (path === this.#last?.path) return this.#last.fd;
     const known = this.#open.get(path);
     if (known !== undefined) {
       this.#open.delete(path);
       this.#open.set(path, known);
-      return known;
     }
-    const found = this.#find(path);
-    return this.#keep(path, found ?? this.#make(path, depth));
+    const fd = known ?? this.#keep(path, this.#find(path) ?? this.#make(path, depth));
+    this.#last = { path, fd };
+    return fd;
   }
 
   /** As {@link get}, but undefined when it does not exist. The caller owns nothing: look again before the next use. */
@@ -54,6 +57,7 @@ export class DirectoryDescriptors implements Disposable {
   /** Forgets a path and everything below it, since it is about to be removed or replaced. */
   forget(path: string): void {
     const below = `${path}/`;
+    this.#last = undefined;
     for (const [key, fd] of this.#open) {
       if (key !== path && !key.startsWith(below)) continue;
       this.#open.delete(key);
@@ -99,6 +103,7 @@ export class DirectoryDescriptors implements Disposable {
     if (this.#open.size >= capacity) {
       const [oldest, oldestFd] = this.#open.entries().next().value as [string, number];
       this.#open.delete(oldest);
+      if (oldest === this.#last?.path) this.#last = undefined;
       closeSync(oldestFd);
     }
     this.#open.set(path, fd);

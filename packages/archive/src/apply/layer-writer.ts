@@ -3,7 +3,7 @@
  * the archive says, since every parent directory is opened confined to the root and every name is created exclusively
  * in it. Synchronous: runs in a worker.
  */
-import { closeSync, constants, ftruncateSync, readdirSync, statSync, writeSync } from 'node:fs';
+import { closeSync, constants, readdirSync, statSync } from 'node:fs';
 import { BoxshipError } from '@boxship/base';
 import {
   getXattr,
@@ -23,6 +23,8 @@ import { bytesOf, nameOf, type TarEntry, textOf } from '../tar/entry.ts';
 import type { TarSink } from '../tar/parser.ts';
 import { opaqueAttribute, opaqueValue, parseWhiteout } from '../whiteout.ts';
 import { DirectoryDescriptors } from './descriptors.ts';
+import { type FileContents, type NewFile, OwnContents } from './file-contents.ts';
+import type { HandedContents } from './handed-contents.ts';
 import { LowerHider } from './lower-hider.ts';
 import { clampTime, setMetadataAt, setMetadataFd } from './metadata.ts';
 import { makeParent } from './parents.ts';
@@ -49,7 +51,11 @@ export class LayerWriter implements TarSink, Disposable {
   readonly #umask = process.umask();
   /** Files belong to who makes them: not so below a directory that hands its group down. */
   #ownsWhatItMakes: boolean;
-  #file: { fd: number; entry: TarEntry; position: number; hasHole: boolean; isMadeRight: boolean } | undefined;
+  readonly #own = new OwnContents();
+  /** Where contents go that another thread writes; without it, everything is done here. */
+  handed: HandedContents | undefined;
+  /** Of the member at hand, if it is a file. */
+  #contents: FileContents | undefined;
 
   constructor(target: ApplyTarget, options: ApplyOptions = {}) {
     this.#target = target;
@@ -95,31 +101,17 @@ export class LayerWriter implements TarSink, Disposable {
   }
 
   data(bytes: Buffer): void {
-    const file = this.#file;
-    if (file === undefined) return;
-    for (let at = 0; at < bytes.length; ) {
-      const written = writeSync(file.fd, bytes, at, bytes.length - at, file.hasHole ? file.position : null);
-      at += written;
-      file.position += written;
-    }
+    this.#contents?.data(bytes);
   }
 
   hole(length: number): void {
-    if (this.#file === undefined) return;
-    this.#file.hasHole = true;
-    this.#file.position += length;
+    this.#contents?.hole(length);
   }
 
   endEntry(): void {
-    const file = this.#file;
-    if (file === undefined) return;
-    this.#file = undefined;
-    try {
-      if (file.hasHole) ftruncateSync(file.fd, file.entry.size);
-      setMetadataFd(file.fd, file.entry, { withTimes: true, isMadeRight: file.isMadeRight });
-    } finally {
-      closeSync(file.fd);
-    }
+    const contents = this.#contents;
+    this.#contents = undefined;
+    contents?.end();
   }
 
   /** Sets the times of directories, after everything that changes them. */
@@ -131,8 +123,7 @@ export class LayerWriter implements TarSink, Disposable {
   }
 
   [Symbol.dispose](): void {
-    if (this.#file !== undefined) closeSync(this.#file.fd);
-    this.#file = undefined;
+    this.#contents?.[Symbol.dispose]();
     this.#directories[Symbol.dispose]();
   }
 
@@ -183,7 +174,7 @@ export class LayerWriter implements TarSink, Disposable {
     const make = (): void => {
       switch (entry.type) {
         case 'file':
-          this.#file = this.#openFile(entry, parentFd, name);
+          this.#begin(this.#openFile(entry, parentFd, name));
           return;
         case 'symlink':
           symlinkAt(bytesOf(entry.linkName), parentFd, name);
@@ -205,11 +196,16 @@ export class LayerWriter implements TarSink, Disposable {
     if (entry.type !== 'file' && entry.type !== 'hardlink') setMetadataAt(parentFd, base, entry);
   }
 
-  #openFile(entry: TarEntry, parentFd: number, name: Buffer) {
+  #openFile(entry: TarEntry, parentFd: number, name: Buffer): NewFile {
     const isOwned = this.#ownsWhatItMakes && entry.uid === 0 && entry.gid === 0;
     const isMadeRight = isOwned && (entry.mode & (0o7000 | this.#umask)) === 0;
     const fd = openAt(parentFd, name, createFile, isMadeRight ? entry.mode : 0o600);
-    return { fd, entry, position: 0, hasHole: false, isMadeRight };
+    return { fd, entry, isMadeRight };
+  }
+
+  #begin(file: NewFile): void {
+    this.#contents = this.handed?.accepts(file) ? this.handed : this.#own;
+    this.#contents.begin(file);
   }
 
   #link(entry: TarEntry, path: string, parentFd: number, name: Buffer): void {

@@ -24,19 +24,12 @@ export interface RawHeader {
 /** The header in `block`; undefined for a block of zeros, which ends an archive. @throws invalidArgument */
 export function parseHeader(block: Buffer): RawHeader | undefined {
   const stored = number(block, 148, 8, 'checksum');
-  let unsigned = 8 * 32; // the checksum field counts as spaces
-  let signed = unsigned;
-  for (let i = 0; i < blockSize; i++) {
-    if (i === 148) i = 156;
-    const byte = block[i] as number;
-    unsigned += byte;
-    signed += byte < 128 ? byte : byte - 256;
-  }
+  const unsigned = sumOf(block);
   if (unsigned === 256 && stored === 0) return undefined;
-  if (stored !== unsigned && stored !== signed) throw malformed('invalid tar header: checksum differs');
-  const magic = block.toString('latin1', 257, 265);
-  const isUstar = magic.startsWith('ustar\0');
-  const hasExtension = isUstar || magic === 'ustar  \0';
+  if (stored !== unsigned && stored !== sumOf(new Int8Array(block.buffer, block.byteOffset, blockSize)))
+    throw malformed('invalid tar header: checksum differs');
+  const isUstar = startsWith(block, 257, 'ustar\0');
+  const hasExtension = isUstar || startsWith(block, 257, 'ustar  \0');
   const prefix = isUstar ? text(block, 345, 155) : '';
   const name = text(block, 0, 100);
   return {
@@ -46,7 +39,7 @@ export function parseHeader(block: Buffer): RawHeader | undefined {
     gid: number(block, 116, 8, 'gid'),
     size: number(block, 124, 12, 'size'),
     mtime: number(block, 136, 12, 'mtime'),
-    typeFlag: block.toString('latin1', 156, 157),
+    typeFlag: String.fromCharCode(block[156] as number),
     linkName: text(block, 157, 100),
     userName: hasExtension ? text(block, 265, 32) : '',
     groupName: hasExtension ? text(block, 297, 32) : '',
@@ -55,10 +48,23 @@ export function parseHeader(block: Buffer): RawHeader | undefined {
   };
 }
 
+/** What the checksum is of; some programs took the bytes as signed. */
+function sumOf(block: Uint8Array | Int8Array): number {
+  let sum = 8 * 32; // the checksum field counts as spaces
+  for (let i = 0; i < 148; i++) sum += block[i] as number;
+  for (let i = 156; i < blockSize; i++) sum += block[i] as number;
+  return sum;
+}
+
+function startsWith(block: Buffer, at: number, what: string): boolean {
+  for (let i = 0; i < what.length; i++) if (block[at + i] !== what.charCodeAt(i)) return false;
+  return true;
+}
+
 function text(block: Buffer, at: number, length: number): string {
   let end = at;
   while (end < at + length && block[end] !== 0) end++;
-  return block.toString('latin1', at, end);
+  return end === at ? '' : block.toString('latin1', at, end);
 }
 
 function number(block: Buffer, at: number, length: number, what: string): number {

@@ -3,6 +3,7 @@
  * every wait has a limit; addresses that only a forged name can lead to are refused at the moment of connecting.
  */
 import { lookup as dnsLookup, type LookupAddress } from 'node:dns';
+import { on } from 'node:events';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
 import { getCACertificates } from 'node:tls';
 import { BoxshipError, messageOf } from '@boxship/base';
@@ -175,10 +176,15 @@ function guardedLookup(reach: Reach): LookupFunction {
 
 function wrap(answer: Dispatcher.ResponseData, what: string, waits: TransportWaits): HttpResponse {
   const body = async function* (): AsyncGenerator<Uint8Array, void, undefined> {
+    // Iterating the stream itself would join what has come meanwhile to new, larger buffers, which takes longer than to receive it.
+    const events = on(answer.body, 'data', { close: ['end', 'close'], highWaterMark: 8, lowWaterMark: 2 });
     try {
-      for await (const chunk of answer.body) yield chunk as Buffer;
+      for await (const [chunk] of events) yield chunk as Buffer;
+      if (!answer.body.readableEnded) throw new Error('the answer was cut');
     } catch (error) {
       throw networkError(error, what, waits);
+    } finally {
+      answer.body.on('error', () => {}).destroy(); // whoever stopped early has no use for the rest, nor for its failure
     }
   };
   const bytes = async (limit: number): Promise<Buffer> => {

@@ -1,0 +1,63 @@
+/** The thread that writes the contents of files which another one has made: the other side of {@link HandedContents}. */
+import { closeSync, ftruncateSync } from 'node:fs';
+import { setTimesFd } from '@boxship/linux';
+import { type ContentsRecord, recordAt, recordCount } from './contents-batch.ts';
+import { writeFully } from './file-contents.ts';
+
+export class ContentsWriter implements Disposable {
+  readonly #memory: SharedArrayBuffer;
+  /** All bytes of it were not here yet. */
+  #unfinished: number | undefined;
+  #error: unknown;
+
+  constructor(memory: SharedArrayBuffer) {
+    this.#memory = memory;
+  }
+
+  /** What went wrong first: from then on files are closed and nothing else. */
+  get error(): unknown {
+    return this.#error;
+  }
+
+  fail(error: unknown): void {
+    this.#error ??= error;
+  }
+
+  /** @returns how many files are closed */
+  write(table: Float64Array): number {
+    let closed = 0;
+    for (let index = 0; index < recordCount(table); index++) {
+      const record = recordAt(table, index);
+      this.#unfinished = record.fd;
+      if (this.#error === undefined) this.#put(record);
+      if (record.mtime === undefined) continue;
+      this.#close();
+      closed++;
+    }
+    return closed;
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#unfinished !== undefined) this.#close();
+  }
+
+  #close(): void {
+    const fd = this.#unfinished as number;
+    this.#unfinished = undefined;
+    try {
+      closeSync(fd);
+    } catch (error) {
+      this.fail(error); // a file system may say only now that it had no room
+    }
+  }
+
+  #put({ fd, from, length, position, mtime, size }: ContentsRecord): void {
+    try {
+      writeFully(fd, Buffer.from(this.#memory, from, length), position);
+      if (size !== undefined) ftruncateSync(fd, size);
+      if (mtime !== undefined) setTimesFd(fd, mtime, mtime);
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+}
