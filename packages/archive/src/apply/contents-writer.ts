@@ -1,6 +1,6 @@
 /** The thread that writes the contents of files which another one has made: the other side of {@link HandedContents}. */
 import { closeSync, ftruncateSync } from 'node:fs';
-import { setTimesFd } from '@boxship/linux';
+import { closeAll, setTimesFd } from '@boxship/linux';
 import { type ContentsRecord, recordAt, recordCount } from './contents-batch.ts';
 import { writeFully } from './file-contents.ts';
 
@@ -25,30 +25,20 @@ export class ContentsWriter implements Disposable {
 
   /** @returns how many files are closed */
   write(table: Float64Array): number {
-    let closed = 0;
+    const done: number[] = [];
     for (let index = 0; index < recordCount(table); index++) {
       const record = recordAt(table, index);
-      this.#unfinished = record.fd;
       if (this.#error === undefined) this.#put(record);
-      if (record.mtime === undefined) continue;
-      this.#close();
-      closed++;
+      this.#unfinished = record.mtime === undefined ? record.fd : undefined;
+      if (record.mtime !== undefined) done.push(record.fd);
     }
-    return closed;
+    closeAll(done);
+    return done.length;
   }
 
   [Symbol.dispose](): void {
-    if (this.#unfinished !== undefined) this.#close();
-  }
-
-  #close(): void {
-    const fd = this.#unfinished as number;
+    if (this.#unfinished !== undefined) closeSync(this.#unfinished);
     this.#unfinished = undefined;
-    try {
-      closeSync(fd);
-    } catch (error) {
-      this.fail(error); // a file system may say only now that it had no room
-    }
   }
 
   #put({ fd, from, length, position, mtime, size }: ContentsRecord): void {

@@ -3,6 +3,7 @@ import { BoxshipError } from '@boxship/base';
 import { describe, expect, it } from 'vitest';
 import { defaultLimits } from '../limits.ts';
 import { bytesOf, nameOf, newEntry, type TarEntry, textOf } from './entry.ts';
+import { parseHeader } from './header.ts';
 import { TarParser } from './parser.ts';
 import { encodePax, parsePax } from './pax.ts';
 import { readTar } from './read-entries.ts';
@@ -79,6 +80,24 @@ function randomEntry(next: (below: number) => number): [TarEntry, Buffer] {
 }
 
 describe('the tar codec', () => {
+  it('takes checksums of unsigned and of signed bytes, wherever the header lies', () => {
+    const block = encodeEntry(newEntry({ name: 'name', type: 'file' }));
+    block.fill(0xff, 0, 99);
+    block.fill(0xff, 265, 500);
+    for (const signed of [false, true]) {
+      block.fill(0x20, 148, 156);
+      const sum = block.subarray(0, 512).reduce((all, byte) => all + (signed && byte > 127 ? byte - 256 : byte), 0);
+      block.write(`${sum.toString(8).padStart(6, '0')}\0 `, 148, 8, 'latin1');
+      for (const shift of [0, 1, 2, 4]) {
+        const moved = Buffer.alloc(512 + shift, 1);
+        block.copy(moved, shift, 0, 512);
+        expect(parseHeader(moved.subarray(shift))?.name).toBe(block.toString('latin1', 0, 99));
+        moved[shift + 300] = 0xfe;
+        expect(() => parseHeader(moved.subarray(shift))).toThrow('checksum differs');
+      }
+    }
+  });
+
   it('reads what it wrote, in chunks of any size', () => {
     for (let seed = 1; seed <= 40; seed++) {
       const next = random(seed);

@@ -24,7 +24,7 @@ export interface RawHeader {
 /** The header in `block`; undefined for a block of zeros, which ends an archive. @throws invalidArgument */
 export function parseHeader(block: Buffer): RawHeader | undefined {
   const stored = number(block, 148, 8, 'checksum');
-  const unsigned = sumOf(block);
+  const unsigned = unsignedSum(block);
   if (unsigned === 256 && stored === 0) return undefined;
   if (stored !== unsigned && stored !== sumOf(new Int8Array(block.buffer, block.byteOffset, blockSize)))
     throw malformed('invalid tar header: checksum differs');
@@ -48,11 +48,29 @@ export function parseHeader(block: Buffer): RawHeader | undefined {
   };
 }
 
-/** What the checksum is of; some programs took the bytes as signed. */
+// The checksum field, which is two words, counts as spaces.
+const checksumAt = 148;
+const checksumBytes = 8;
+const spaces = checksumBytes * 0x20;
+
+/** Two bytes of each word at a time: in 16 bits there is room for 256 of them. */
+function unsignedSum(block: Buffer): number {
+  if (block.byteOffset % 4 !== 0) return sumOf(block);
+  const words = new Uint32Array(block.buffer, block.byteOffset, blockSize / 4);
+  let sums = 0;
+  for (let at = 0; at < words.length; at++) {
+    if (at === checksumAt / 4) at += checksumBytes / 4;
+    const word = words[at] as number;
+    sums = (sums + (word & 0xff00ff) + ((word >>> 8) & 0xff00ff)) | 0;
+  }
+  return spaces + (sums & 0xffff) + (sums >>> 16);
+}
+
+/** Some programs took the bytes as signed. */
 function sumOf(block: Uint8Array | Int8Array): number {
-  let sum = 8 * 32; // the checksum field counts as spaces
-  for (let i = 0; i < 148; i++) sum += block[i] as number;
-  for (let i = 156; i < blockSize; i++) sum += block[i] as number;
+  let sum = spaces;
+  for (let at = 0; at < blockSize; at++)
+    if (at < checksumAt || at >= checksumAt + checksumBytes) sum += block[at] as number;
   return sum;
 }
 
