@@ -4,6 +4,7 @@
  * thread, which has others to serve, does next to nothing.
  */
 import { MessageChannel } from 'node:worker_threads';
+import { HelperOffer } from './apply/helper-offer.ts';
 import type { ApplyOptions, ApplyTarget } from './apply/target.ts';
 import { borrowSlots } from './expand/slot-pool.ts';
 import { SlotWriter } from './expand/slots.ts';
@@ -47,33 +48,17 @@ export async function applyArchive(
   options: ApplyArchiveOptions = {},
 ): Promise<ArchiveSummary> {
   const { signal, onProgress, ...rest } = options;
-  using memory = new DisposableStack();
-  const input = memory.use(borrowSlots(inputSlots, inputBytes)).slots;
-  const output = memory.use(borrowSlots(outputSlots, outputBytes)).slots;
-  await using helpers = new AsyncDisposableStack(); // ended last: they close what the others have opened
-  if ('readInto' in source) helpers.use(source);
+  using input = borrowSlots(inputSlots, inputBytes);
+  using output = borrowSlots(outputSlots, outputBytes);
+  await using _source = 'readInto' in source ? source : undefined;
+  await using helper = new HelperOffer(output); // ended after the two below
   await using apply = await WorkerJob.open('apply', signal);
   await using expand = await WorkerJob.open('expand', signal);
-  const made = new MessageChannel();
-  const helped = new MessageChannel();
-  const freed = new MessageChannel();
-  helpers.defer(() => {
-    for (const { port2 } of [helped, freed]) port2.close(); // unless they have gone to a helper
-  });
-  const waiting = new Int32Array(new SharedArrayBuffer(4)).fill(-1);
+  const { port1, port2 } = new MessageChannel();
+  const { line, freed } = helper;
+  apply.send({ kind: 'apply', target, options: rest, slots: output, from: port1, helper: line }, [port1, line.port]);
   const limits = options.limits ?? defaultLimits;
-  apply.send(
-    {
-      kind: 'apply',
-      target,
-      options: rest,
-      slots: output,
-      from: made.port1,
-      helper: { port: helped.port1, waiting },
-    },
-    [made.port1, helped.port1],
-  );
-  expand.send({ kind: 'expand', input, output, limits, to: made.port2, freed: freed.port1 }, [made.port2, freed.port1]);
+  expand.send({ kind: 'expand', input, output, limits, to: port2, freed }, [port2, freed]);
 
   const writer = new SlotWriter(input, (slot, length) => expand.send({ kind: 'chunk', slot, length }));
   const onFreed = (message: FromWorker): void => {
@@ -87,14 +72,8 @@ export async function applyArchive(
   let taken = 0;
   for await (const length of pour(source, writer)) {
     signal?.throwIfAborted();
-    if (taken < worthHelp && taken + length >= worthHelp) {
-      const help = helpers.use(await WorkerJob.open('contents', signal));
-      help.send({ kind: 'contents', slots: output, from: { port: helped.port2, waiting }, freed: freed.port2 }, [
-        helped.port2,
-        freed.port2,
-      ]);
-      lastOf(help, signal).catch(broken.reject);
-    }
+    if (taken < worthHelp && taken + length >= worthHelp)
+      lastOf(await helper.start(signal), signal).catch(broken.reject);
     taken += length;
   }
   writer.flush();

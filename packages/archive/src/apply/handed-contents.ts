@@ -1,6 +1,6 @@
 /**
- * Lets another thread write the contents: this one makes the files and says what goes into them. About as long as the kernel needs to
- * make a file it needs to write a small one, so two threads unpack many files in little more than half the time.
+ * Lets another thread write the contents: this one makes the files and says what goes into them. To write a small file takes the
+ * kernel about as long as to make it, so that both threads have as much to do.
  */
 import type { ContentsBatch } from './contents-batch.ts';
 import type { FileContents, NewFile } from './file-contents.ts';

@@ -4,22 +4,15 @@
 import { type SharedSlots, sharedSlots } from './slots.ts';
 
 const keptMs = 60_000;
+/** Enough for two layers at once; more are rare, and would lie about for nothing. */
+const maxKept = 4;
 
-interface Kept {
-  readonly slots: SharedSlots;
-  readonly timer: NodeJS.Timeout;
-}
-
-const kept = new Set<Kept>();
-
-export interface BorrowedSlots extends Disposable {
-  readonly slots: SharedSlots;
-}
+const kept = new Set<{ readonly slots: SharedSlots; readonly timer: NodeJS.Timeout }>();
 
 /** Disposal gives them back: no thread may use them any more. */
-export function borrowSlots(count: number, slotBytes: number): BorrowedSlots {
+export function borrowSlots(count: number, slotBytes: number): SharedSlots & Disposable {
   const slots = takeKept(count * slotBytes, slotBytes) ?? sharedSlots(count, slotBytes);
-  return { slots, [Symbol.dispose]: () => keep(slots) };
+  return { ...slots, [Symbol.dispose]: () => keep(slots) };
 }
 
 function takeKept(bytes: number, slotBytes: number): SharedSlots | undefined {
@@ -33,8 +26,7 @@ function takeKept(bytes: number, slotBytes: number): SharedSlots | undefined {
 }
 
 function keep(slots: SharedSlots): void {
-  const timer = setTimeout(() => kept.delete(one), keptMs);
-  const one: Kept = { slots, timer };
-  timer.unref();
+  if (kept.size === maxKept) return;
+  const one = { slots, timer: setTimeout(() => kept.delete(one), keptMs).unref() };
   kept.add(one);
 }
