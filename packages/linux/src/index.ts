@@ -10,8 +10,7 @@ export {
 } from './cgroup/paths.ts';
 export { cgroupStatsV1 } from './cgroup/stats-v1.ts';
 export { cgroupStatsV2 } from './cgroup/stats-v2.ts';
-export { closeAll } from './close-all.ts';
-export { markInheritedCloseOnExec } from './close-on-exec.ts';
+export { closeAll, markInheritedCloseOnExec } from './close-range.ts';
 export {
   chmodAt,
   chmodFd,

@@ -1,6 +1,6 @@
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { closeAll } from './close-all.ts';
+import { closeAll } from './close-range.ts';
 
 const isOpen = (fd: number): boolean => existsSync(`/proc/self/fd/${fd}`);
 
