@@ -36,15 +36,14 @@ const send = (message: FromWorker, memory?: ArrayBuffer): void =>
   parentPort?.postMessage(message, memory === undefined ? [] : [memory]);
 
 function applyJob({ target, options, slots, from, helper: line }: ToWorker & { kind: 'apply' }): Job {
-  const writer = new LayerWriter(target, options);
-  const parser = new TarParser(writer, options.limits);
   let isOver = false; // a port that was closed still gives what had come before
+  const helper = new Helper(line, { end: () => isOver || guarded(end), error: (error) => isOver || fail(error) });
+  const writer = new LayerWriter(target, options, helper.contents);
+  const parser = new TarParser(writer, options.limits);
   const end = (): void => {
     writer.finish();
     finish({ kind: 'applied', entries: parser.entries });
   };
-  const helper = new Helper(line, { end: () => isOver || guarded(end), error: (error) => isOver || fail(error) });
-  writer.handed = helper.contents;
   const take = (message: FromExpander): void => {
     if (message.kind === 'chunk') {
       parser.push(viewOf(slots, message.slot, message.length));

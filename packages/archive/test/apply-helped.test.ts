@@ -42,6 +42,9 @@ async function* slowly(bytes: Buffer): AsyncGenerator<Uint8Array> {
   }
 }
 
+const threads = (): number =>
+  readdirSync('/proc/self/task').filter((id) => readFileSync(`/proc/self/task/${id}/comm`, 'utf8') === 'archive\n')
+    .length;
 const descriptors = (): number => readdirSync('/proc/self/fd').length;
 
 let base: string;
@@ -79,6 +82,7 @@ describe('contents written by a thread of their own', () => {
     expect((await applyArchive(inPieces(bytes), { kind: 'tree', root })).entries).toBe(fileCount);
     expectWhole(root);
     expect(descriptors()).toBe(before);
+    expect(threads()).toBe(3); // one expands, one makes files, one writes
   });
 
   it('are extended to a hole at their end, and keep others', async () => {

@@ -136,8 +136,8 @@ export async function fetchLayers(options: FetchLayersOptions): Promise<ImageCon
         onLayer: (index, state, bytes) => {
           const layer = manifest.layers[index] as Descriptor;
           const one = fetching(layer);
-          // Clients show one state of a layer: what is unpacked during the download is told after it.
           if (state === 'extracting' && bytes !== 0 && !isDue()) return;
+          // Clients show one state of a layer: what is unpacked during the download is told after it.
           if (state === 'extracting' && !one.isDone) one.whenDone = () => tell(layer, state, bytes);
           else if (state !== 'exists') tell(layer, state, state === 'extracting' ? bytes : undefined);
           // Docker says so instead of anything about the download.

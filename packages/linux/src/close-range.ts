@@ -14,14 +14,24 @@ export function markInheritedCloseOnExec(): void {
 }
 
 /**
- * Closes descriptors of the caller's, neighbours with one call. What a file system says only at a close is not told then: whoever must
- * know syncs.
+ * Closes descriptors of the caller's, neighbours with one call. What a file system says at the close of a neighbour is not told:
+ * whoever must know syncs.
+ * @throws the first error, when all are closed
  */
 export function closeAll(fds: readonly number[]): void {
   const sorted = fds.toSorted((a, b) => a - b);
+  const failures: unknown[] = [];
   for (let first = 0, next = 1; first < sorted.length; first = next, next++) {
     while (next < sorted.length && sorted[next] === (sorted[next - 1] as number) + 1) next++;
     const run = sorted.slice(first, next);
-    if (run.length === 1 || closeRange(run[0], run.at(-1), 0) < 0) for (const fd of run) closeSync(fd);
+    if (run.length > 1 && closeRange(run[0], run.at(-1), 0) === 0) continue;
+    for (const fd of run) {
+      try {
+        closeSync(fd);
+      } catch (error) {
+        failures.push(error);
+      }
+    }
   }
+  if (failures.length > 0) throw failures[0];
 }

@@ -28,11 +28,11 @@ export class ContentsWriter implements Disposable {
     const done: number[] = [];
     for (let index = 0; index < recordCount(table); index++) {
       const record = recordAt(table, index);
-      if (this.#error === undefined) this.#put(record);
+      if (this.#error === undefined) this.#try(() => this.#put(record));
       this.#unfinished = record.mtime === undefined ? record.fd : undefined;
       if (record.mtime !== undefined) done.push(record.fd);
     }
-    closeAll(done);
+    this.#try(() => closeAll(done)); // a file system may say only now that it had no room
     return done.length;
   }
 
@@ -42,10 +42,14 @@ export class ContentsWriter implements Disposable {
   }
 
   #put({ fd, from, length, position, mtime, size }: ContentsRecord): void {
+    writeFully(fd, Buffer.from(this.#memory, from, length), position);
+    if (size !== undefined) ftruncateSync(fd, size);
+    if (mtime !== undefined) setTimesFd(fd, mtime, mtime);
+  }
+
+  #try(work: () => void): void {
     try {
-      writeFully(fd, Buffer.from(this.#memory, from, length), position);
-      if (size !== undefined) ftruncateSync(fd, size);
-      if (mtime !== undefined) setTimesFd(fd, mtime, mtime);
+      work();
     } catch (error) {
       this.fail(error);
     }

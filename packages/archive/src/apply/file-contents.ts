@@ -13,55 +13,29 @@ export interface NewFile {
   readonly isMadeRight: boolean;
 }
 
-export interface FileContents extends Disposable {
-  /** Takes the descriptor over. */
-  begin(file: NewFile): void;
-  /** Valid only during the call. */
-  data(bytes: Buffer): void;
-  hole(length: number): void;
-  end(): void;
+/** Each call is about the file that was made last. Descriptors belong to it until the end. */
+export interface FileContents {
+  /** The bytes are valid only during the call. */
+  data(file: NewFile, bytes: Buffer, position: number): void;
+  /** @param size of a file that ends with a hole */
+  end(file: NewFile, size: number | undefined): void;
+  /** Closes a file that is not complete, and never will be. */
+  abandon(file: NewFile): void;
 }
 
 /** Does it on this thread, at once. */
-export class OwnContents implements FileContents {
-  #file: NewFile | undefined;
-  #position = 0;
-  #hasHole = false;
-
-  begin(file: NewFile): void {
-    this.#file = file;
-    this.#position = 0;
-    this.#hasHole = false;
-  }
-
-  data(bytes: Buffer): void {
-    if (this.#file === undefined) return;
-    writeFully(this.#file.fd, bytes, this.#position);
-    this.#position += bytes.length;
-  }
-
-  hole(length: number): void {
-    this.#hasHole = true;
-    this.#position += length;
-  }
-
-  end(): void {
-    const file = this.#file;
-    if (file === undefined) return;
-    this.#file = undefined;
+export const ownContents: FileContents = {
+  data: ({ fd }, bytes, position) => writeFully(fd, bytes, position),
+  end({ fd, entry, isMadeRight }, size) {
     try {
-      if (this.#hasHole) ftruncateSync(file.fd, file.entry.size);
-      setMetadataFd(file.fd, file.entry, { withTimes: true, isMadeRight: file.isMadeRight });
+      if (size !== undefined) ftruncateSync(fd, size);
+      setMetadataFd(fd, entry, { withTimes: true, isMadeRight });
     } finally {
-      closeSync(file.fd);
+      closeSync(fd);
     }
-  }
-
-  [Symbol.dispose](): void {
-    if (this.#file !== undefined) closeSync(this.#file.fd);
-    this.#file = undefined;
-  }
-}
+  },
+  abandon: ({ fd }) => closeSync(fd),
+};
 
 export function writeFully(fd: number, bytes: Buffer, position: number): void {
   for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at, bytes.length - at, position + at);

@@ -11,11 +11,6 @@ const maxWaiting = 512;
 
 export class HandedContents implements FileContents {
   readonly #batch: ContentsBatch;
-  #file: NewFile | undefined;
-  #position = 0;
-  #hasHole = false;
-  /** The batch has a record of it. */
-  #isTold = false;
   readonly #waiting: Int32Array<SharedArrayBuffer>;
 
   /** Data must be parts of shared slots: the batch says where they lie. */
@@ -24,44 +19,26 @@ export class HandedContents implements FileContents {
     this.#waiting = waiting;
   }
 
-  /** Whether the other thread is to write this one: most files of most images need nothing but bytes and times. */
-  accepts({ entry, isMadeRight }: NewFile): boolean {
+  /** Whether the other thread takes this one: most files of most images need nothing but bytes and times. */
+  takes({ entry, isMadeRight }: NewFile): boolean {
     if (!isMadeRight || entry.xattrs.size > 0) return false;
     const waiting = Atomics.load(this.#waiting, 0);
-    return waiting >= 0 && waiting < maxWaiting;
-  }
-
-  begin(file: NewFile): void {
-    this.#file = file;
-    this.#position = 0;
-    this.#hasHole = false;
-    this.#isTold = false;
+    if (waiting < 0 || waiting >= maxWaiting) return false;
     Atomics.add(this.#waiting, 0, 1);
+    return true;
   }
 
-  data(bytes: Buffer): void {
-    if (this.#file === undefined) return;
-    this.#batch.add(this.#file.fd, bytes.byteOffset, bytes.length, this.#position);
-    this.#position += bytes.length;
-    this.#isTold = true;
+  data({ fd }: NewFile, bytes: Buffer, position: number): void {
+    this.#batch.add(fd, bytes.byteOffset, bytes.length, position);
   }
 
-  hole(length: number): void {
-    this.#hasHole = true;
-    this.#position += length;
-  }
-
-  end(): void {
-    if (this.#file === undefined) return;
-    const { fd, entry } = this.#file;
-    this.#file = undefined;
+  end({ fd, entry }: NewFile, size: number | undefined): void {
     if (!this.#batch.endsWith(fd)) this.#batch.add(fd, 0, 0, 0); // empty, or all of it is on its way already
-    this.#batch.close(clampTime(entry.mtime), this.#hasHole ? entry.size : undefined);
+    this.#batch.close(clampTime(entry.mtime), size);
   }
 
-  /** The other thread closes a file that was only begun, too. */
-  [Symbol.dispose](): void {
-    if (this.#file !== undefined && !this.#isTold) this.#batch.add(this.#file.fd, 0, 0, 0);
-    this.#file = undefined;
+  /** The other thread closes what it has heard of. */
+  abandon({ fd }: NewFile): void {
+    this.#batch.add(fd, 0, 0, 0);
   }
 }

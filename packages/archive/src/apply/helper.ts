@@ -31,9 +31,8 @@ export class Helper implements Disposable {
     this.#post({ kind: 'end' });
   }
 
-  /** What was begun is given away, so that it is closed. */
+  /** What was not sent yet is given away, so that it is closed. */
   [Symbol.dispose](): void {
-    this.contents[Symbol.dispose]();
     const table = this.#batch.take();
     if (table.length > 0) this.#post({ kind: 'batch', slot: undefined, table });
   }

@@ -23,7 +23,7 @@ import { bytesOf, nameOf, type TarEntry, textOf } from '../tar/entry.ts';
 import type { TarSink } from '../tar/parser.ts';
 import { opaqueAttribute, opaqueValue, parseWhiteout } from '../whiteout.ts';
 import { DirectoryDescriptors } from './descriptors.ts';
-import { type FileContents, type NewFile, OwnContents } from './file-contents.ts';
+import { type FileContents, type NewFile, ownContents } from './file-contents.ts';
 import type { HandedContents } from './handed-contents.ts';
 import { LowerHider } from './lower-hider.ts';
 import { clampTime, setMetadataAt, setMetadataFd } from './metadata.ts';
@@ -51,13 +51,13 @@ export class LayerWriter implements TarSink, Disposable {
   readonly #umask = process.umask();
   /** Files belong to who makes them: not so below a directory that hands its group down. */
   #ownsWhatItMakes: boolean;
-  readonly #own = new OwnContents();
-  /** Where contents go that another thread writes; without it, everything is done here. */
-  handed: HandedContents | undefined;
-  /** Of the member at hand, if it is a file. */
-  #contents: FileContents | undefined;
+  readonly #handed: HandedContents | undefined;
+  /** The member at hand, if it is a file. */
+  #file: { readonly made: NewFile; readonly contents: FileContents; position: number; hasHole: boolean } | undefined;
 
-  constructor(target: ApplyTarget, options: ApplyOptions = {}) {
+  /** @param handed where contents go that another thread writes; without it, everything is done here */
+  constructor(target: ApplyTarget, options: ApplyOptions = {}, handed?: HandedContents) {
+    this.#handed = handed;
     this.#target = target;
     this.#options = options;
     this.#limits = options.limits ?? defaultLimits;
@@ -101,17 +101,22 @@ export class LayerWriter implements TarSink, Disposable {
   }
 
   data(bytes: Buffer): void {
-    this.#contents?.data(bytes);
+    const file = this.#file;
+    if (file === undefined) return;
+    file.contents.data(file.made, bytes, file.position);
+    file.position += bytes.length;
   }
 
   hole(length: number): void {
-    this.#contents?.hole(length);
+    if (this.#file === undefined) return;
+    this.#file.hasHole = true;
+    this.#file.position += length;
   }
 
   endEntry(): void {
-    const contents = this.#contents;
-    this.#contents = undefined;
-    contents?.end();
+    const file = this.#file;
+    this.#file = undefined;
+    file?.contents.end(file.made, file.hasHole ? file.made.entry.size : undefined);
   }
 
   /** Sets the times of directories, after everything that changes them. */
@@ -123,7 +128,8 @@ export class LayerWriter implements TarSink, Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#contents?.[Symbol.dispose]();
+    this.#file?.contents.abandon(this.#file.made);
+    this.#file = undefined;
     this.#directories[Symbol.dispose]();
   }
 
@@ -203,9 +209,9 @@ export class LayerWriter implements TarSink, Disposable {
     return { fd, entry, isMadeRight };
   }
 
-  #begin(file: NewFile): void {
-    this.#contents = this.handed?.accepts(file) ? this.handed : this.#own;
-    this.#contents.begin(file);
+  #begin(made: NewFile): void {
+    const contents = this.#handed?.takes(made) === true ? this.#handed : ownContents;
+    this.#file = { made, contents, position: 0, hasHole: false };
   }
 
   #link(entry: TarEntry, path: string, parentFd: number, name: Buffer): void {
