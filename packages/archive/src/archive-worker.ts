@@ -5,6 +5,7 @@
 import { rmSync } from 'node:fs';
 import { parentPort, receiveMessageOnPort } from 'node:worker_threads';
 import { BoxshipError } from '@boxship/base';
+import { QueuedWrites } from '@boxship/linux';
 import { Digester } from '@boxship/oci';
 import { ContentsWriter } from './apply/contents-writer.ts';
 import { Helper } from './apply/helper.ts';
@@ -69,9 +70,10 @@ function applyJob({ target, options, slots, from, helper: line }: ToWorker & { k
   };
 }
 
-function contentsJob({ slots, from, freed }: ToWorker & { kind: 'contents' }): Job {
+function contentsJob({ slots, queue, from, freed }: ToWorker & { kind: 'contents' }): Job {
   const { port, waiting } = from;
-  const writer = new ContentsWriter(slots.memory);
+  const queued = queue === undefined ? undefined : new QueuedWrites(queue, slots.memory);
+  const writer = new ContentsWriter(slots.memory, queued === undefined ? undefined : (writes) => queued.write(writes));
   const post = (message: FromHelper): void => port.postMessage(message);
   const write = (message: ToHelper): void => {
     if (message.kind === 'batch') Atomics.sub(waiting, 0, writer.write(message.table));

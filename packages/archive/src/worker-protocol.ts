@@ -33,6 +33,8 @@ export type ToWorker =
   | {
       readonly kind: 'contents';
       readonly slots: SharedSlots;
+      /** Of the kernel's, for many writes at once. */
+      readonly queue: bigint | undefined;
       /** To the worker that makes files. */
       readonly from: HelperLine;
       /** To the one that expands: {@link ToExpander}. */

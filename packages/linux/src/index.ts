@@ -120,4 +120,5 @@ export { syncFilesystem } from './sync-filesystem.ts';
 export { setWindowSize, type WindowSize, windowSize } from './terminal.ts';
 export { type Credentials, type FdReceiver, listenForFd, peerCredentials } from './unix-fd.ts';
 export { exitCodeOf, type Reaped, reapChild } from './wait.ts';
+export { type FileWrite, openWriteQueue, QueuedWrites } from './write-queue.ts';
 export { getXattr, listXattrs, removeXattr, setXattr, type XattrSubject } from './xattr.ts';

@@ -3,6 +3,7 @@ import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import type { SharedSlots } from '../expand/slots.ts';
 import { WorkerJob } from '../worker-pool.ts';
 import type { HelperLine } from '../worker-protocol.ts';
+import { type BorrowedQueue, borrowWriteQueue } from './write-queue-pool.ts';
 
 export class HelperOffer implements AsyncDisposable {
   readonly #slots: SharedSlots;
@@ -10,6 +11,7 @@ export class HelperOffer implements AsyncDisposable {
   readonly #freed = new MessageChannel();
   readonly #waiting = new Int32Array(new SharedArrayBuffer(4)).fill(-1);
   #job: WorkerJob | undefined;
+  #queue: BorrowedQueue | undefined;
 
   /** @param slots where the contents lie */
   constructor(slots: SharedSlots) {
@@ -31,8 +33,9 @@ export class HelperOffer implements AsyncDisposable {
     const job = await WorkerJob.open('contents', signal);
     const [work, freed] = [this.#work.port2, this.#freed.port2];
     const from = { port: work, waiting: this.#waiting };
-    job.send({ kind: 'contents', slots: this.#slots, from, freed }, [work, freed]);
     this.#job = job;
+    this.#queue = borrowWriteQueue();
+    job.send({ kind: 'contents', slots: this.#slots, queue: this.#queue.queue, from, freed }, [work, freed]);
     return job;
   }
 
@@ -40,5 +43,6 @@ export class HelperOffer implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const { port2 } of [this.#work, this.#freed]) port2.close(); // nothing happens to ports that have gone to a helper
     await this.#job?.[Symbol.asyncDispose]();
+    this.#queue?.[Symbol.dispose]();
   }
 }
