@@ -21,6 +21,7 @@ export interface FetchConfigOptions {
   readonly descriptor: Descriptor;
   readonly labels: (known: Readonly<Record<string, string>>) => Readonly<Record<string, string>>;
   readonly lease: string | undefined;
+  readonly isDeferred: boolean;
   readonly onRetry: (seconds: number) => void;
   /** May refuse it by throwing. Called before the configuration is stored, or not at all. */
   readonly onParsed: (config: ImageConfig) => void;
@@ -39,7 +40,7 @@ export async function fetchConfig(options: FetchConfigOptions): Promise<ImageCon
 }
 
 async function fetchAndRead(options: FetchConfigOptions): Promise<ImageConfig | undefined> {
-  const { pull, reference, descriptor, labels, lease, onRetry } = options;
+  const { pull, reference, descriptor, labels, lease, isDeferred, onRetry } = options;
   const { content, registry, signal } = pull;
   if (descriptor.size > maxImageConfigBytes)
     throw new BoxshipError(
@@ -56,6 +57,7 @@ async function fetchAndRead(options: FetchConfigOptions): Promise<ImageConfig | 
     },
     labels,
     lease,
+    isDeferred,
     signal,
   });
   return isConfigType(descriptor.mediaType)

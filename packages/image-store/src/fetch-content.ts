@@ -19,6 +19,8 @@ export interface FetchContentOptions {
   /** Labels to set; given what the blob has already. */
   readonly labels: (known: Readonly<Record<string, string>>) => Readonly<Record<string, string>>;
   readonly lease?: string | undefined;
+  /** Something that is not deferred comes behind it. Default false. */
+  readonly isDeferred?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: (bytes: number) => void;
   /** Is told what can be read already. */
@@ -87,7 +89,12 @@ async function write(options: FetchContentOptions, ref: string): Promise<boolean
     }
   }
   try {
-    await writer.commit({ size: descriptor.size, expected: descriptor.digest, labels: options.labels({}) });
+    await writer.commit({
+      size: descriptor.size,
+      expected: descriptor.digest,
+      labels: options.labels({}),
+      isDeferred: options.isDeferred,
+    });
     return true;
   } catch (error) {
     if (!BoxshipError.is(error, 'failedPrecondition')) throw error;
@@ -102,10 +109,15 @@ async function write(options: FetchContentOptions, ref: string): Promise<boolean
   }
 }
 
-async function relabel({ content, descriptor, labels }: FetchContentOptions): Promise<void> {
+async function relabel({ content, descriptor, labels, isDeferred }: FetchContentOptions): Promise<void> {
   const known = await content.info(descriptor.digest);
   const wanted = labels(known.labels);
   const fields = Object.keys(wanted).filter((key) => known.labels[key] !== wanted[key]);
   if (fields.length > 0)
-    await content.update({ digest: descriptor.digest, labels: updatedLabels({}, wanted, fields), fields });
+    await content.update({
+      digest: descriptor.digest,
+      labels: updatedLabels({}, wanted, fields),
+      fields,
+      isDeferred,
+    });
 }

@@ -40,7 +40,7 @@ export {
   readImageConfig,
   readManifest,
 } from './images/walk.ts';
-export { checkLabels, labelKeys, updatedLabels } from './labels.ts';
+export { checkLabels, isImageLayer, labelKeys, updatedLabels } from './labels.ts';
 export { holdLease, type Lease, type LeaseManager, type LeaseOptions, noLeases } from './leases.ts';
 export { LocalApplier } from './local-applier.ts';
 export { LocalComparer } from './local-comparer.ts';
@@ -72,6 +72,12 @@ export type {
   SnapshotUsage,
 } from './snapshots/snapshotter.ts';
 export { mountAll, withMounts } from './snapshots/with-mounts.ts';
-export { type DatabaseOptions, inTransaction, type OpenedDatabase, openDatabase } from './sqlite/open-database.ts';
+export {
+  type DatabaseOptions,
+  inTransaction,
+  type OpenedDatabase,
+  openDatabase,
+  type TransactionOptions,
+} from './sqlite/open-database.ts';
 export { type UnpackOptions, unpack } from './unpack.ts';
 export { type UnpackTargetOptions, unpackTarget } from './unpack-target.ts';

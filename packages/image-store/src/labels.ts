@@ -20,6 +20,10 @@ export const labelKeys = {
   snapshotRef: 'containerd.io/snapshot.ref',
 } as const;
 
+/** Whether a snapshot is made of a blob and named by its chain id, as clients label what they unpack: it can be made again. */
+export const isImageLayer = (labels: Readonly<Record<string, string>> | undefined): boolean =>
+  labels?.[labelKeys.snapshotRef] !== undefined;
+
 const maxLabelBytes = 4096;
 
 /** @throws invalidArgument: containerd's limit, key and value together */

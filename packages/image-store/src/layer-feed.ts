@@ -11,10 +11,7 @@ import type { ContentProvider, ContentWriter } from './content/store.ts';
 
 /** Fewer bytes are waited for, unless they are the last: each piece costs a round through the pool. */
 const worthReading = 512 * 1024;
-/**
- * So much must have come before somebody begins to work on it: a small layer is there whole before that pays, and a download that
- * is cut at once is not slowed down by work that is lost with it.
- */
+/** A smaller layer is there whole before it pays to begin with a part of it. */
 const worthBeginning = 4 * 1024 * 1024;
 
 export class LayerFeed {
@@ -72,12 +69,12 @@ export class LayerFeed {
     this.#wake();
   }
 
-  /** Waits until there is something to read, or the blob. @throws the signal's reason */
+  /** Waits until something has come that is worth reading, or the blob. @throws the signal's reason */
   async begun(signal?: AbortSignal): Promise<void> {
     const { size } = this.#descriptor;
     while (
       this.#state === 'waiting' ||
-      (this.#state === 'growing' && this.#size < size && this.#size - this.#attachedAt < worthBeginning)
+      (this.#state === 'growing' && this.#size < size && (size < worthBeginning || this.#size === this.#attachedAt))
     )
       await this.#next(signal);
   }

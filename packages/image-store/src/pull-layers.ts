@@ -20,6 +20,7 @@ export interface FetchLayersOptions {
   readonly isUnpacked: boolean;
   readonly labels: (known: Readonly<Record<string, string>>) => Readonly<Record<string, string>>;
   readonly lease: string | undefined;
+  readonly isDeferred: boolean;
 }
 
 interface Fetching {
@@ -82,6 +83,7 @@ export async function fetchLayers(options: FetchLayersOptions): Promise<ImageCon
         }),
       labels: options.labels,
       lease: options.lease,
+      isDeferred: options.isDeferred,
       signal,
       feed,
       onProgress: (bytes) => {
@@ -131,6 +133,7 @@ export async function fetchLayers(options: FetchLayersOptions): Promise<ImageCon
         configReady: config,
         feed: (index) => fetching(manifest.layers[index] as Descriptor).feed,
         lease: options.lease,
+        isDeferred: options.isDeferred,
         signal,
         ...(pull.log === undefined ? {} : { log: pull.log }),
         onLayer: (index, state, bytes) => {

@@ -56,6 +56,7 @@ async function pullUnder(options: PullOptions, lease: string | undefined): Promi
     typeof options.reference === 'string' ? parseNormalizedNamed(options.reference) : options.reference,
   );
   const name = options.name ?? formatReference(reference);
+  const isDeferred = options.images !== undefined; // the record of the image comes last, and is not
   const tell = options.onProgress ?? (() => {});
   const platform = options.platform ?? hostPlatform();
   const onRetry = (seconds: number): void => tell({ kind: 'retrying', seconds });
@@ -84,6 +85,7 @@ async function pullUnder(options: PullOptions, lease: string | undefined): Promi
       },
       labels: (known) => ({ ...referenceLabels(parsed), ...source(known) }),
       lease,
+      isDeferred,
       signal,
     });
     stored.catch(() => {}); // thrown below
@@ -143,6 +145,7 @@ async function pullUnder(options: PullOptions, lease: string | undefined): Promi
               descriptor: manifest.config,
               labels: source,
               lease,
+              isDeferred,
               onRetry,
               onParsed: (parsed) => onParsed(check(parsed)),
             }),
@@ -150,6 +153,7 @@ async function pullUnder(options: PullOptions, lease: string | undefined): Promi
         isUnpacked: isWanted && !isAttestation(descriptor),
         labels: source,
         lease,
+        isDeferred,
       });
       if (isWanted && config !== undefined) result = { manifest: descriptor, config };
     }

@@ -29,6 +29,8 @@ export interface UnpackOptions {
   /** The bytes of a layer that is on its way. With an applier that takes bytes it is unpacked meanwhile. */
   readonly feed?: (index: number) => LayerFeed | undefined;
   readonly lease?: string | undefined;
+  /** Labels of blobs are deferred: something that is not comes behind them. Default false. */
+  readonly isDeferred?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly log?: Logger;
   readonly onLayer?: (index: number, state: 'exists' | 'extracting' | 'complete', bytes?: number) => void;
@@ -70,7 +72,8 @@ export async function unpack(options: UnpackOptions): Promise<Digest | undefined
   if (top !== undefined) {
     await options.configReady;
     const key = `${labelKeys.gcRefSnapshot}.${options.snapshotterName}`;
-    await options.content.update({ digest: options.config.digest, labels: { [key]: top }, fields: [key] });
+    const { isDeferred } = options;
+    await options.content.update({ digest: options.config.digest, labels: { [key]: top }, fields: [key], isDeferred });
   }
   return top;
 }
@@ -85,7 +88,6 @@ interface LayerToUnpack {
 
 /** False when the bytes turned out to be wrong: what comes in their place is unpacked when it is there. */
 async function unpackWhileFetched(options: UnpackOptions, one: LayerToUnpack, feed: LayerFeed): Promise<boolean> {
-  await feed.begun(options.signal);
   try {
     await unpackLayer(options, one, feed);
     return true;
@@ -101,7 +103,6 @@ async function unpackLayer(options: UnpackOptions, one: LayerToUnpack, feed?: La
   const { snapshotter } = options;
   const lease = options.lease === undefined ? {} : { lease: options.lease };
   const key = `extract-${process.hrtime.bigint()}-${randomBytes(3).toString('base64url')} ${one.name}`;
-  options.onLayer?.(one.index, 'extracting', 0);
   let mounts: Awaited<ReturnType<Snapshotter['prepare']>>;
   try {
     mounts = await snapshotter.prepare(key, one.parent, { labels: { [labelKeys.snapshotRef]: one.name }, ...lease });
@@ -112,6 +113,8 @@ async function unpackLayer(options: UnpackOptions, one: LayerToUnpack, feed?: La
     return;
   }
   try {
+    await feed?.begun(options.signal);
+    options.onLayer?.(one.index, 'extracting', 0);
     const applyOptions: ApplyOptions = {
       ...(options.signal === undefined ? {} : { signal: options.signal }),
       onProgress: (bytes) => options.onLayer?.(one.index, 'extracting', bytes),
@@ -140,6 +143,7 @@ async function unpackLayer(options: UnpackOptions, one: LayerToUnpack, feed?: La
     digest: one.layer.digest,
     labels: { [labelKeys.uncompressed]: one.diffId },
     fields: [labelKeys.uncompressed],
+    isDeferred: options.isDeferred,
   });
   options.onLayer?.(one.index, 'complete');
 }

@@ -142,20 +142,21 @@ class NamespacedContentStore implements ContentStore {
     const below = isShared(shared) ? undefined : await this.#backend.writer(this.#below(options, shared === 'changed'));
     try {
       this.#refuseListed(options); // another writer may have brought it while this one was opened
-      database.transaction(() => {
+      const enter = () => {
         database
           .prepare('INSERT OR REPLACE INTO ingests (namespace, ref, expected, started_ms) VALUES (?, ?, ?, ?)')
           .run(this.#namespace, options.ref, options.expected ?? '', Date.now());
         leases.hold(this.#namespace, options.lease, 'ingests', options.ref);
-      });
+      };
+      database.transaction(enter, { isDeferred: true }); // the bytes to come are not synced before the commit either
     } catch (error) {
       if (isShared(shared)) shared.held[Symbol.dispose]();
       await below?.[Symbol.asyncDispose]();
       throw error;
     }
-    const commit = (digest: Digest, size: number, labels: Readonly<Record<string, string>>) => {
+    const commit: CommitRow = (digest, size, { labels, isDeferred }) => {
       // who finds the blob listed has ended its ingest too: a row that stayed would keep the blob for a day
-      const isNew = database.transaction(() => {
+      const list = () => {
         const isNew = this.#table.row(this.#namespace, digest) === undefined;
         const now = nowTimestamp();
         if (isNew)
@@ -164,12 +165,13 @@ class NamespacedContentStore implements ContentStore {
             size: BigInt(size),
             createdAt: now,
             updatedAt: now,
-            labels: { ...labels },
+            labels: { ...options.labels, ...labels },
           });
         leases.hold(this.#namespace, options.lease, 'content', digest);
         this.#dropIngest(options.ref);
         return isNew;
-      });
+      };
+      const isNew = database.transaction(list, { isDeferred });
       this.#table.options.onMutation();
       if (!isNew) throw new BoxshipError('alreadyExists', `content ${digest}`);
     };
@@ -204,14 +206,15 @@ class NamespacedContentStore implements ContentStore {
   }
 
   async update(update: ContentUpdate): Promise<ContentInfo> {
-    const row = this.#table.options.database.transaction(() => {
+    const change = () => {
       const current = this.#row(update.digest);
       const labels = updatedLabels(current.labels, update.labels, update.fields);
       checkLabels(labels);
       const next = { ...current, labels, updatedAt: nowTimestamp() };
       this.#table.put(this.#namespace, next);
       return next;
-    });
+    };
+    const row = this.#table.options.database.transaction(change, update);
     this.#table.options.onMutation();
     return toContentInfo(row);
   }
@@ -285,7 +288,7 @@ interface SharedBlob {
 const isShared = (found: SharedBlob | 'changed' | undefined): found is SharedBlob =>
   found !== undefined && found !== 'changed';
 
-type CommitRow = (digest: Digest, size: number, labels: Readonly<Record<string, string>>) => void;
+type CommitRow = (digest: Digest, size: number, options: CommitOptions) => void;
 
 /** Writes below, then makes the row. */
 class NamespacedWriter implements ContentWriter {
@@ -318,7 +321,7 @@ class NamespacedWriter implements ContentWriter {
       // another namespace has brought the same bytes meanwhile: they are there, which is what was asked for
       if (!BoxshipError.is(error, 'alreadyExists')) throw error;
     }
-    this.#commitRow(digest, size, { ...this.#options.labels, ...options.labels });
+    this.#commitRow(digest, size, options);
     return digest;
   }
 
@@ -384,7 +387,7 @@ class SharedWriter implements ContentWriter {
         'failedPrecondition',
         `unexpected commit digest ${sent}, expected ${options.expected ?? digest}`,
       );
-    this.#commitRow(digest, size, { ...this.#options.labels, ...options.labels });
+    this.#commitRow(digest, size, options);
     return digest;
   }
 

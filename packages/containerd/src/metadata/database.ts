@@ -5,7 +5,7 @@
 import { existsSync } from 'node:fs';
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { Logger } from '@boxship/base';
-import { openDatabase } from '@boxship/image-store';
+import { inTransaction, openDatabase, type TransactionOptions } from '@boxship/image-store';
 import { MetadataJournal, replayJournal } from './journal.ts';
 import { migrations } from './schema.ts';
 
@@ -44,20 +44,14 @@ export class Database implements Disposable {
   }
 
   /** Runs `work` in one transaction; nested calls join the outer one. Synchronous: it never spans an await. */
-  transaction<T>(work: () => T): T {
+  transaction<T>(work: () => T, options?: TransactionOptions): T {
     if (this.#depth > 0) return work();
-    this.#db.exec('BEGIN IMMEDIATE');
     this.#depth++;
     try {
-      const result = work();
-      this.#db.exec('COMMIT');
-      this.#journal.schedule();
-      return result;
-    } catch (error) {
-      this.#db.exec('ROLLBACK');
-      throw error;
+      return inTransaction(this.#db, work, options);
     } finally {
       this.#depth--;
+      this.#journal.schedule();
     }
   }
 

@@ -1,6 +1,7 @@
 /** Leases and what they hold. A resource is entered in the transaction that makes it, so the collector sees both or none. */
 import { leases } from '@boxship/api';
 import { BoxshipError } from '@boxship/base';
+import { labelKeys } from '@boxship/image-store';
 import type { Database } from './database.ts';
 import { RecordTable } from './record-table.ts';
 
@@ -51,11 +52,24 @@ export class LeaseTable {
       .all(namespace, lease) as { type: string; resource: string }[];
   }
 
-  /** @throws notFound */
-  delete(namespace: string, id: string): void {
-    this.#database.transaction(() => {
-      if (!this.records.delete(namespace, id)) throw new BoxshipError('notFound', `lease "${id}"`);
+  create(namespace: string, lease: leases.Lease): void {
+    const enter = (): void => this.records.put(namespace, lease.id, lease);
+    this.#database.transaction(enter, { isDeferred: isOfOneOperation(lease) });
+  }
+
+  /** `isWaitedFor`: nothing is deferred. @throws notFound */
+  delete(namespace: string, id: string, options: { readonly isWaitedFor?: boolean } = {}): void {
+    const lease = this.get(namespace, id);
+    const remove = (): void => {
+      this.records.delete(namespace, id);
       this.#database.prepare('DELETE FROM lease_resources WHERE namespace = ? AND lease = ?').run(namespace, id);
-    });
+    };
+    this.#database.transaction(remove, { isDeferred: options.isWaitedFor !== true && isOfOneOperation(lease) });
   }
 }
+
+/**
+ * A lease that ends by itself is there for one pull or build, which a cut of power ends too. What it holds is entered after it, and is
+ * not on the disk before it; one that comes back holds nothing for long.
+ */
+const isOfOneOperation = (lease: leases.Lease): boolean => lease.labels[labelKeys.gcExpire] !== undefined;

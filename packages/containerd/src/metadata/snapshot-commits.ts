@@ -3,6 +3,7 @@
  * one below changes, so that a crash in between neither loses the snapshot nor leaves it under a name that nobody knows.
  */
 import { nowTimestamp, snapshots as wire } from '@boxship/api';
+import type { TransactionOptions } from '@boxship/image-store';
 import type { Database } from './database.ts';
 import type { LeaseTable } from './leases.ts';
 
@@ -47,13 +48,16 @@ export class SnapshotCommits {
     this.#table = table;
   }
 
-  begin({ namespace, key, name, backend, labels, lease }: SnapshotCommit): void {
-    this.#table.options.database
-      .prepare(
-        `INSERT OR REPLACE INTO snapshot_commits (namespace, snapshotter, key, name, backend, labels, lease)
-         VALUES (?, ?, ?, ?, ?, ?, ?)`,
-      )
-      .run(namespace, this.#table.options.name, key, name, backend, JSON.stringify(labels), lease ?? '');
+  begin({ namespace, key, name, backend, labels, lease }: SnapshotCommit, options?: TransactionOptions): void {
+    const { database, name: snapshotter } = this.#table.options;
+    const enter = () =>
+      database
+        .prepare(
+          `INSERT OR REPLACE INTO snapshot_commits (namespace, snapshotter, key, name, backend, labels, lease)
+           VALUES (?, ?, ?, ?, ?, ?, ?)`,
+        )
+        .run(namespace, snapshotter, key, name, backend, JSON.stringify(labels), lease ?? '');
+    database.transaction(enter, options);
   }
 
   drop(namespace: string, key: string): void {
@@ -63,9 +67,9 @@ export class SnapshotCommits {
   }
 
   /** The snapshotter has done it: our rows follow. */
-  finish(namespace: string, key: string): void {
+  finish(namespace: string, key: string, options?: TransactionOptions): void {
     const { database, leases, name: snapshotter } = this.#table.options;
-    database.transaction(() => {
+    const enter = () => {
       const commit = this.open().find((one) => one.namespace === namespace && one.key === key);
       const row = this.#table.row(namespace, key);
       this.drop(namespace, key);
@@ -75,7 +79,8 @@ export class SnapshotCommits {
       // a lease that has ended meanwhile no longer protects anything
       if (commit.lease !== undefined && leases.records.get(namespace, commit.lease) !== undefined)
         leases.addResource(namespace, commit.lease, `snapshots/${snapshotter}`, commit.name);
-    });
+    };
+    database.transaction(enter, options);
   }
 
   open(): SnapshotCommit[] {

@@ -6,6 +6,7 @@ import { fromTimestamp, nowTimestamp, snapshots as wire } from '@boxship/api';
 import { BoxshipError, type FilterPredicate } from '@boxship/base';
 import {
   checkLabels,
+  isImageLayer,
   labelKeys,
   type Mount,
   type SnapshotInfo,
@@ -174,21 +175,24 @@ class NamespacedSnapshotter implements Snapshotter {
     this.#table.pending.add(backend);
     try {
       // two databases change one after the other: what is meant is written down first
-      this.#commits.begin({
+      const commit = {
         namespace: this.#namespace,
         key,
         name,
         backend,
         labels: options.labels ?? {},
         lease: options.lease,
-      });
+      };
+      // a layer may go with the power, and its record with it
+      const durability = { isDeferred: isImageLayer(wire.Info.decode(row.record).labels) };
+      this.#commits.begin(commit, durability);
       try {
         await this.#backend.commit(backend, row.backend);
       } catch (error) {
         this.#commits.drop(this.#namespace, key);
         throw error;
       }
-      this.#commits.finish(this.#namespace, key);
+      this.#commits.finish(this.#namespace, key, durability);
     } finally {
       this.#table.pending.delete(backend);
     }
@@ -278,12 +282,13 @@ class NamespacedSnapshotter implements Snapshotter {
     this.#table.pending.add(backend);
     try {
       const mounts = await this.#backend[how](backend, parentBelow, { labels: inherited });
-      database.transaction(() => {
+      const enter = () => {
         if (this.#table.row(this.#namespace, key) !== undefined)
           throw new BoxshipError('alreadyExists', `snapshot "${key}"`);
         this.#table.put(this.#namespace, key, backend, parent, newRecord(labels));
         leases.hold(this.#namespace, options.lease, `snapshots/${this.#table.options.name}`, key);
-      });
+      };
+      database.transaction(enter, { isDeferred: isImageLayer(labels) });
       this.#table.options.onMutation();
       return mounts;
     } finally {

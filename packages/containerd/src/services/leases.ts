@@ -18,11 +18,11 @@ export function leasesService(options: {
       checkLabels(labels);
       if (table.records.get(namespace, name) !== undefined) throw new BoxshipError('alreadyExists', `lease "${name}"`);
       const lease = { id: name, createdAt: nowTimestamp(), labels };
-      table.records.put(namespace, name, lease);
+      table.create(namespace, lease);
       return { lease };
     },
     async delete({ id, sync }, context) {
-      table.delete(context.namespace, id);
+      table.delete(context.namespace, id, { isWaitedFor: sync });
       await options.onDelete(sync);
       return {};
     },

@@ -1,6 +1,6 @@
 /**
  * What the workload promises its caller, said before and after each step, and what of it holds at a moment. A fact is a key
- * (`image a`, `blob sha256:…`, `snapshot b`) with a text; null = it is not there.
+ * (`image a`, `whole a` for all that it consists of, `blob sha256:…`, `snapshot b`) with a text; null = it is not there.
  */
 import type { Change } from './trace.ts';
 

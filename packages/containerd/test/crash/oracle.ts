@@ -4,11 +4,12 @@
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Logger, silentLogger } from '@boxship/base';
-import { fetchContent, withMounts } from '@boxship/image-store';
+import { type Logger, messageOf, silentLogger } from '@boxship/base';
+import { fetchContent, labelKeys, platformImage, withMounts } from '@boxship/image-store';
 import { digestHex, digestOf, parseDigest } from '@boxship/oci';
 import { collect } from '../../src/gc/collector.ts';
 import { openStores, type Stores } from '../../src/metadata/open-stores.ts';
+import { fromWireDescriptor } from '../../src/services/convert.ts';
 import type { Fact } from './facts.ts';
 
 const namespace = 'crash';
@@ -49,6 +50,8 @@ async function read(stores: Stores, key: string, isMounted: boolean): Promise<Fa
       return stores.leases.records.get(namespace, name) === undefined ? null : 'here';
     case 'image':
       return stores.images.get(namespace, name)?.target?.digest ?? null;
+    case 'whole':
+      return await readWhole(stores, name);
     case 'container':
       return stores.containers.get(namespace, name)?.image ?? null;
     case 'blob': {
@@ -57,6 +60,24 @@ async function read(stores: Stores, key: string, isMounted: boolean): Promise<Fa
     }
     default:
       return await readSnapshot(stores, name, isMounted);
+  }
+}
+
+/** Of an image that was pulled: its blobs, with the labels that unpacking has set. */
+async function readWhole(stores: Stores, name: string): Promise<Fact> {
+  const target = stores.images.get(namespace, name)?.target;
+  if (target === undefined) return null;
+  const content = stores.content.in(namespace);
+  try {
+    const { manifest } = await platformImage(content, fromWireDescriptor(target));
+    const [layer] = await Promise.all(manifest.layers.map(({ digest }) => content.info(digest)));
+    const config = await content.info(manifest.config.digest);
+    const isLabelled =
+      layer?.labels[labelKeys.uncompressed] !== undefined &&
+      config.labels[`${labelKeys.gcRefSnapshot}.${snapshotterName}`] !== undefined;
+    return isLabelled ? 'whole' : 'without labels';
+  } catch (error) {
+    return `in part: ${messageOf(error)}`;
   }
 }
 

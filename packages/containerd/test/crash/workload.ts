@@ -4,10 +4,11 @@
  */
 import { openSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { content as contentWire, encodeJsonAny, typeUrls } from '@boxship/api';
+import { content as contentWire, encodeAny, encodeJsonAny, transferTypes, typeUrls } from '@boxship/api';
 import { digestOf } from '@boxship/oci';
 import { Containerd } from '../../src/containerd.ts';
 import type { Announcement } from './facts.ts';
+import { serveOneImage } from './one-image-registry.ts';
 
 const directory = process.argv[2] ?? '';
 const said = openSync(join(directory, 'acknowledgements'), 'a');
@@ -93,6 +94,22 @@ async function layer(name: string, parent: string, isOfImage = true): Promise<vo
   );
 }
 
+/** An image that is recorded is whole; its unpacked tree may go with the power. */
+async function pull(name: string, layerBytes: number): Promise<void> {
+  await using registry = await serveOneImage(layerBytes);
+  const { OCIRegistry, ImageStore } = transferTypes;
+  const any = 'containerd.types.transfer';
+  const source = OCIRegistry.fromPartial({ reference: registry.reference });
+  const destination = ImageStore.fromPartial({ name, unpacks: [{ snapshotter }] });
+  await step({ [`image ${name}`]: registry.manifest, [`whole ${name}`]: 'whole' }, () =>
+    client.transfer.transfer({
+      source: encodeAny(`${any}.OCIRegistry`, OCIRegistry, source),
+      destination: encodeAny(`${any}.ImageStore`, ImageStore, destination),
+      options: undefined,
+    }),
+  );
+}
+
 await step({ 'lease work': 'here' }, () => client.leases.create({ id: 'work', labels: {} }));
 for (let round = 0; round < 2; round++) {
   const name = `r${round}`;
@@ -108,6 +125,7 @@ for (let round = 0; round < 2; round++) {
   });
   await step({ [`image ${name}`]: manifest }, () => client.images.create(image(name, manifest)));
   await put(cut, root); // resumed
+  await pull(`${name}-pulled`, 1024 * (round + 1));
   await layer(`${name}-one`, '');
   await layer(`${name}-two`, `${name}-one`);
   const stands = Object.fromEntries(['one', 'two'].map((of) => [`snapshot ${name}-${of}`, `committed ${name}-${of}`]));
@@ -148,6 +166,9 @@ for (let round = 0; round < 2; round++) {
   await step({ [`snapshot ${old}-plain`]: null }, () => client.snapshots.remove({ snapshotter, key: `${old}-plain` }));
   await step({ [`snapshot ${old}-two`]: null }, () => client.snapshots.remove({ snapshotter, key: `${old}-two` }));
   await step({ [`blob ${gone}`]: null }, () => client.content.delete({ digest: gone }));
+  await step({ [`image ${old}-pulled`]: null, [`whole ${old}-pulled`]: null }, () =>
+    client.images.delete({ name: `${old}-pulled`, sync: false }),
+  );
   await step({ [`image ${old}`]: null }, () => client.images.delete({ name: old, sync: true }));
 }
 await step({ 'lease work': null }, () => client.leases.delete({ id: 'work', sync: true }));

@@ -39,10 +39,8 @@ export async function prepareIngest(paths: IngestPaths, options: WriterOptions):
   await rm(paths.directory, { recursive: true, force: true }); // what an interrupted start left
   const startedAt = new Date();
   await mkdir(paths.directory, { mode: 0o755 });
-  await writeFile(`${paths.directory}/ref`, options.ref);
-  await writeFile(`${paths.directory}/startedat`, startedAt.toISOString());
-  await writeFile(`${paths.directory}/updatedat`, startedAt.toISOString());
-  await writeFile(`${paths.directory}/total`, String(total));
+  const facts = { ref: options.ref, startedat: startedAt.toISOString(), updatedat: startedAt.toISOString(), total };
+  await Promise.all(Object.entries(facts).map(([name, fact]) => writeFile(`${paths.directory}/${name}`, `${fact}`)));
   return {
     paths,
     handle: await open(paths.data, 'wx+', 0o600),

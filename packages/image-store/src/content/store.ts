@@ -8,6 +8,8 @@
  *   ref      the caller's name for a write in progress, unique in the store; one writer at a time
  *   ingest   the bytes written under a ref so far; it survives its writer and the process
  *   commit   verification of size and digest, after which the ingest is a blob
+ *   deferred what a store need not put on the disk by itself: the next thing that it does put there carries it along. A cut of power
+ *            before takes it, a crash of the process does not. For steps of something larger whose end is not deferred
  *
  * Life cycle
  *   writer(ref) ── write… ── commit ──▶ blob ── delete ──▶ gone
@@ -98,6 +100,8 @@ export interface CommitOptions {
   /** Verified when given. */
   readonly expected?: Digest;
   readonly labels?: Readonly<Record<string, string>>;
+  /** That the blob is listed, with its labels, is deferred; its bytes are not. Default false; stores may pass it over. */
+  readonly isDeferred?: boolean | undefined;
 }
 
 /** Disposal ends the writer and unlocks its ref; the ingest stays unless it was committed. */
@@ -137,6 +141,8 @@ export interface ContentUpdate {
   readonly labels: Readonly<Record<string, string>>;
   /** Label keys to change (the value undefined in `labels` removes the label); absent = replace all labels. */
   readonly fields?: readonly string[];
+  /** Default false; stores may pass it over. */
+  readonly isDeferred?: boolean | undefined;
 }
 
 export interface ContentManager {

@@ -8,7 +8,8 @@ import { existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { removeTree } from '@boxship/archive';
 import { BoxshipError, type Logger, makeDirectorySync, messageOf, syncDirectorySync } from '@boxship/base';
-import type { SnapshotMetadata } from './metadata.ts';
+import { isImageLayer } from '../labels.ts';
+import type { SnapshotMetadata, SnapshotRecord } from './metadata.ts';
 
 const lostPrefix = 'lost-';
 
@@ -18,6 +19,12 @@ export interface DirectoryRemoval {
   release(path: string): void;
   /** In the background, before its files are removed. What throws is tried again by the next start. */
   free(path: string): Promise<void>;
+}
+
+/** A directory that is being filled. */
+export interface StagedDirectory extends AsyncDisposable {
+  readonly path: string;
+  place(id: number, options: { readonly isDurable: boolean }): void;
 }
 
 export class SnapshotDirectories {
@@ -50,10 +57,12 @@ export class SnapshotDirectories {
       metadata,
       unsure.map(({ id }) => id),
     );
-    const missing = metadata
-      .all()
-      .map(({ id }) => id)
-      .filter((id) => !existsSync(this.path(id)));
+    const isMissing = ({ id }: SnapshotRecord): boolean => !existsSync(this.path(id));
+    const isUnfinished = ({ info }: SnapshotRecord): boolean => info.kind === 'active' && isImageLayer(info.labels);
+    const idsOf = (records: readonly SnapshotRecord[]): readonly number[] => records.map(({ id }) => id);
+    // nobody has waited for the disk with a layer that was being unpacked
+    this.drop(metadata, idsOf(metadata.all().filter((one) => isMissing(one) && isUnfinished(one))));
+    const missing = idsOf(metadata.all().filter(isMissing));
     for (const { id, info } of missing.length > 0 ? metadata.forget(missing) : []) {
       const isHere = existsSync(this.path(id));
       // Its layers are gone, but what a container wrote may still be wanted by its owner.
@@ -77,18 +86,18 @@ export class SnapshotDirectories {
   }
 
   /** Makes a directory outside the numbering; `place` moves it in, disposal removes it if that has not happened. */
-  stage(): { readonly path: string; place(id: number): void } & AsyncDisposable {
+  stage(): StagedDirectory {
     const name = `new-${randomBytes(8).toString('hex')}`;
     const path = join(this.#root, name);
     mkdirSync(path, { mode: 0o700 });
     let placed: number | undefined;
     return {
       path,
-      place: (id) => {
-        syncDirectorySync(path);
+      place: (id, { isDurable }) => {
+        if (isDurable) syncDirectorySync(path);
         renameSync(path, this.path(id));
         placed = id;
-        syncDirectorySync(this.#root); // the row that says it is there comes next
+        if (isDurable) syncDirectorySync(this.#root); // the row that says it is there comes next
       },
       [Symbol.asyncDispose]: async () => {
         if (placed === undefined) this.#discard(name);

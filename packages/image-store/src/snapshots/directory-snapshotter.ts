@@ -4,7 +4,7 @@
  */
 import { BoxshipError, type FilterPredicate, type Logger, silentLogger } from '@boxship/base';
 import { bootId, syncFilesystem } from '@boxship/linux';
-import { labelKeys } from '../labels.ts';
+import { isImageLayer } from '../labels.ts';
 import { DeferredSyncs } from './deferred-syncs.ts';
 import { SnapshotDirectories } from './directories.ts';
 import { snapshotFields } from './fields.ts';
@@ -122,7 +122,7 @@ export abstract class DirectorySnapshotter implements Snapshotter {
     const record = this.#metadata.get(key);
     const isActive = record.info.kind === 'active';
     const usage = isActive ? await this.seal(record) : undefined;
-    const isLater = isActive && this.#isDurable && isLayer(record.info.labels);
+    const isLater = isActive && this.#isDurable && isImageLayer(record.info.labels);
     if (isActive && this.#isDurable && !isLater) await syncFilesystem(this.directories.path(record.id));
     this.#metadata.commit(name, key, isLater ? { ...options, unsyncedIn: this.#bootId } : options);
     if (isLater) this.#syncs.add(record.id);
@@ -154,13 +154,12 @@ export abstract class DirectorySnapshotter implements Snapshotter {
     options: SnapshotOptions,
   ): Promise<readonly Mount[]> {
     const parentIds = this.#metadata.check(key, parent);
-    if (!isLayer(options.labels)) await this.#syncs.settled(parentIds);
+    const isDeferred = isImageLayer(options.labels);
+    if (!isDeferred) await this.#syncs.settled(parentIds);
     await this.prepareParents(parentIds);
     await using staged = this.directories.stage();
     await this.fill(staged.path, { kind, parentIds });
-    return this.mountsOf(this.#metadata.create({ name: key, kind, parent, ...options }, (id) => staged.place(id)));
+    const place = (id: number): void => staged.place(id, { isDurable: !isDeferred });
+    return this.mountsOf(this.#metadata.create({ name: key, kind, parent, ...options }, place, { isDeferred }));
   }
 }
-
-/** Whether it is made of a blob and named by its chain id, as clients label what they unpack. */
-const isLayer = (labels: SnapshotOptions['labels']): boolean => labels?.[labelKeys.snapshotRef] !== undefined;

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import type { DatabaseSync } from 'node:sqlite';
 import { BoxshipError, type Logger, messageOf } from '@boxship/base';
 import { checkLabels, updatedLabels } from '../labels.ts';
-import { inTransaction, openDatabase } from '../sqlite/open-database.ts';
+import { inTransaction, openDatabase, type TransactionOptions } from '../sqlite/open-database.ts';
 import { SnapshotSidecar } from './sidecar.ts';
 import type { SnapshotInfo, SnapshotKind, SnapshotOptions, SnapshotUpdate, SnapshotUsage } from './snapshotter.ts';
 
@@ -118,9 +118,10 @@ export class SnapshotMetadata {
   create(
     fields: { readonly name: string; readonly kind: 'active' | 'view'; readonly parent: string } & SnapshotOptions,
     place: (id: number) => void,
+    options?: TransactionOptions,
   ): SnapshotRecord {
     checkLabels(fields.labels ?? {});
-    return inTransaction(this.#database, () => {
+    const enter = (): SnapshotRecord => {
       const parentIds = this.check(fields.name, fields.parent);
       const now = Date.now();
       const { lastInsertRowid } = this.#database
@@ -130,13 +131,14 @@ export class SnapshotMetadata {
         .run(fields.name, fields.kind, parentIds[0] ?? null, JSON.stringify(fields.labels ?? {}), now, now);
       place(Number(lastInsertRowid));
       return this.#note(fields.name);
-    });
+    };
+    return inTransaction(this.#database, enter, options);
   }
 
-  /** `unsyncedIn`: the boot, when its files are still to be synced. @throws alreadyExists, notFound, failedPrecondition */
+  /** `unsyncedIn`: the boot, when its files are still to be synced, which this is deferred to. @throws alreadyExists, notFound, failedPrecondition */
   commit(name: string, key: string, options: SnapshotOptions & { readonly unsyncedIn?: string } = {}): void {
     checkLabels(options.labels ?? {});
-    inTransaction(this.#database, () => {
+    const change = (): void => {
       const row = this.#find(key);
       if (row === undefined) throw new BoxshipError('notFound', `snapshot ${key} does not exist`);
       if (name === '') throw new BoxshipError('invalidArgument', 'snapshot name must not be empty');
@@ -152,7 +154,8 @@ export class SnapshotMetadata {
         )
         .run(name, JSON.stringify(options.labels ?? {}), Date.now(), Date.now(), options.unsyncedIn ?? null, row.id);
       this.#note(name);
-    });
+    };
+    inTransaction(this.#database, change, { isDeferred: options.unsyncedIn !== undefined });
   }
 
   /** Those whose files are not known to be on the disk, with the boot in which they were committed. */

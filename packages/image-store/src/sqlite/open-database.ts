@@ -65,15 +65,28 @@ function openOnce(options: DatabaseOptions): DatabaseSync {
   }
 }
 
+export interface TransactionOptions {
+  /**
+   * Do not wait for the disk: the transaction is there with the next one that waits. The log keeps their order, so a cut of power takes it
+   * only with all that came after it. A crash of the process alone takes nothing. Default false.
+   */
+  readonly isDeferred?: boolean | undefined;
+}
+
 /** Runs synchronous work in a transaction. */
-export function inTransaction<T>(database: DatabaseSync, work: () => T): T {
-  database.exec('BEGIN IMMEDIATE');
+export function inTransaction<T>(database: DatabaseSync, work: () => T, options: TransactionOptions = {}): T {
+  if (options.isDeferred) database.exec('PRAGMA synchronous = NORMAL'); // of a log: synced by checkpoints alone (sqlite.org/pragma.html)
   try {
-    const result = work();
-    database.exec('COMMIT');
-    return result;
-  } catch (error) {
-    database.exec('ROLLBACK');
-    throw error;
+    database.exec('BEGIN IMMEDIATE');
+    try {
+      const result = work();
+      database.exec('COMMIT');
+      return result;
+    } catch (error) {
+      database.exec('ROLLBACK');
+      throw error;
+    }
+  } finally {
+    if (options.isDeferred) database.exec('PRAGMA synchronous = FULL');
   }
 }
