@@ -48,6 +48,7 @@ function applyJob({ target, options, slots, from, helper: line }: ToWorker & { k
   const take = (message: FromExpander): void => {
     if (message.kind === 'chunk') {
       parser.push(viewOf(slots, message.slot, message.length));
+      writer.makeWaiting();
       if (helper.isThere) helper.send(message.slot);
       else from.postMessage(message.slot satisfies ToExpander);
     } else {

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { applyArchive } from '../src/apply.ts';
+import { defaultLimits } from '../src/limits.ts';
 import { newEntry } from '../src/tar/entry.ts';
 import { encodeEntry, tarEnd, tarPadding } from '../src/tar/writer.ts';
 
@@ -101,6 +102,60 @@ describe('contents written by a thread of their own', () => {
     for (const name of ['first', 'mid', 'tail'])
       expect(readFileSync(join(root, name)).equals(readFileSync(join(source, name)))).toBe(true);
     expect(lstatSync(join(root, 'tail')).blocks).toBeLessThan(100);
+  });
+
+  it('keep the order of members: later ones replace earlier ones, link to them and delete none of them', async () => {
+    const file = (name: string, text: string): Buffer => {
+      const bytes = Buffer.from(text);
+      const header = encodeEntry(newEntry({ name, type: 'file', size: bytes.length, mtime: mtimeOf(0) }));
+      return Buffer.concat([header, bytes, tarPadding(bytes.length)]);
+    };
+    const last = [
+      ...['e/a', 'e/b', 'e/a', 'e/a', 'e/c'].map((name, index) => file(name, `${name} ${index}`)),
+      encodeEntry(newEntry({ name: 'e/link', type: 'hardlink', linkName: 'e/c' })),
+      file('e/c', 'not the link'),
+      encodeEntry(newEntry({ name: 'e/b', type: 'directory' })),
+      file('e/b/in', 'below what was a file'),
+      encodeEntry(newEntry({ name: 'e/sym', type: 'symlink', linkName: '/nowhere' })),
+      file('e/sym', 'in place of a link'),
+      file('e/gone', ''),
+      file('e/.wh.gone', ''),
+      file(`e/${'n'.repeat(255)}`, 'long'),
+      file('lower/mine', 'of root all the same'),
+      ...Array.from({ length: 600 }, (_, index) => file(`f/${index}`, `${index}`)),
+    ];
+    const lower = mkdtempSync(join(base, 'lower-'));
+    execFileSync('sh', ['-c', 'mkdir "$1/lower" && chown 5:6 "$1/lower" && chmod 2755 "$1/lower"', 'sh', lower]);
+    const members = Buffer.concat([archive.subarray(0, -tarEnd.length), ...last, tarEnd]);
+    const before = descriptors();
+    await applyArchive(slowly(members), { kind: 'overlay', upper: root, lowers: [lower] });
+    expect(descriptors()).toBe(before);
+    expectWhole(root);
+    const text = (name: string): string => readFileSync(join(root, name), 'utf8');
+    expect(['e/a', 'e/c', 'e/link', 'e/b/in', 'e/sym', 'e/gone', `e/${'n'.repeat(255)}`].map(text)).toEqual([
+      'e/a 3',
+      'not the link',
+      'e/c 4',
+      'below what was a file',
+      'in place of a link',
+      '',
+      'long',
+    ]);
+    expect(lstatSync(join(root, 'e/sym')).isFile()).toBe(true);
+    const { uid, gid } = lstatSync(join(root, 'lower/mine'));
+    expect([uid, gid]).toEqual([0, 0]);
+    expect(Array.from({ length: 600 }, (_, index) => text(`f/${index}`))).toEqual(
+      Array.from({ length: 600 }, (_, index) => `${index}`),
+    );
+  });
+
+  it('fail at a name that the file system does not take', async () => {
+    const long = encodeEntry(newEntry({ name: `d1/${'n'.repeat(256)}`, type: 'file', mtime: mtimeOf(0) }));
+    const before = descriptors();
+    const limits = { ...defaultLimits, componentBytes: 1000 };
+    const members = Buffer.concat([archive.subarray(0, -tarEnd.length), long, tarEnd]);
+    await expect(applyArchive(slowly(members), { kind: 'tree', root }, { limits })).rejects.toThrow('ENAMETOOLONG');
+    expect(descriptors()).toBe(before);
   });
 
   it.each([

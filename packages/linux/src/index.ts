@@ -30,6 +30,7 @@ export {
 } from './directory-fd.ts';
 export { duplicateFd, isReadyNow, readNow, spliceNow, WOULD_BLOCK, writeNow } from './fd-io.ts';
 export { makeFifo, type OpenFifoOptions, openFifo, setNonBlocking, setPipeSize } from './fifo.ts';
+export { FileMaker } from './file-maker.ts';
 export { tryLockFile } from './flock.ts';
 export { bindUdp, connectTcp, connectUdp, listenTcp } from './inet-socket.ts';
 export {

@@ -21,11 +21,20 @@ export class HandedContents implements FileContents {
 
   /** Whether the other thread takes this one: most files of most images need nothing but bytes and times. */
   takes({ entry, isMadeRight }: NewFile): boolean {
-    if (!isMadeRight || entry.xattrs.size > 0) return false;
-    const waiting = Atomics.load(this.#waiting, 0);
-    if (waiting < 0 || waiting >= maxWaiting) return false;
-    Atomics.add(this.#waiting, 0, 1);
+    if (!isMadeRight || entry.xattrs.size > 0 || !this.hasRoom(1)) return false;
+    this.reserve(1);
     return true;
+  }
+
+  /** Whether the other thread is there, and not too far behind for so many files. */
+  hasRoom(files: number): boolean {
+    const waiting = Atomics.load(this.#waiting, 0);
+    return waiting >= 0 && waiting + files <= maxWaiting;
+  }
+
+  /** So many files are handed over. */
+  reserve(files: number): void {
+    Atomics.add(this.#waiting, 0, files);
   }
 
   data({ fd }: NewFile, bytes: Buffer, position: number): void {

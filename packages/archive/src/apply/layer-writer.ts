@@ -23,7 +23,8 @@ import { bytesOf, nameOf, type TarEntry, textOf } from '../tar/entry.ts';
 import type { TarSink } from '../tar/parser.ts';
 import { opaqueAttribute, opaqueValue, parseWhiteout } from '../whiteout.ts';
 import { DirectoryDescriptors } from './descriptors.ts';
-import { type FileContents, type NewFile, ownContents } from './file-contents.ts';
+import type { NewFile } from './file-contents.ts';
+import { FileMembers } from './file-members.ts';
 import type { HandedContents } from './handed-contents.ts';
 import { LowerHider } from './lower-hider.ts';
 import { clampTime, setMetadataAt, setMetadataFd } from './metadata.ts';
@@ -51,13 +52,10 @@ export class LayerWriter implements TarSink, Disposable {
   readonly #umask = process.umask();
   /** Files belong to who makes them: not so below a directory that hands its group down. */
   #ownsWhatItMakes: boolean;
-  readonly #handed: HandedContents | undefined;
-  /** The member at hand, if it is a file. */
-  #file: { readonly made: NewFile; readonly contents: FileContents; position: number; hasHole: boolean } | undefined;
+  readonly #files: FileMembers;
 
   /** @param handed where contents go that another thread writes; without it, everything is done here */
   constructor(target: ApplyTarget, options: ApplyOptions = {}, handed?: HandedContents) {
-    this.#handed = handed;
     this.#target = target;
     this.#options = options;
     this.#limits = options.limits ?? defaultLimits;
@@ -72,6 +70,14 @@ export class LayerWriter implements TarSink, Disposable {
       this.#directoryTimes.set(path, mtime);
       this.#ownsWhatItMakes = false; // made as it is below, whatever that is
     });
+    this.#files = new FileMembers(
+      this.#directories,
+      {
+        makeAlone: ({ path, base, entry }) => this.#makeOther(path, base, entry),
+        isMadeRight: (entry) => this.#isMadeRight(entry),
+      },
+      handed,
+    );
     this.#base =
       target.kind === 'tree' && target.path !== undefined ? cleanName(nameOf(target.path), this.#limits) : '';
     if (this.#directories.lookup(this.#base) === undefined) {
@@ -84,6 +90,7 @@ export class LayerWriter implements TarSink, Disposable {
   entry(raw: TarEntry): void {
     const entry = this.#options.owner === undefined ? raw : { ...raw, ...this.#options.owner };
     const path = this.#inBase(entry.name);
+    if (entry.type !== 'file') this.#files.makeWaiting(); // members are made in their order
     if (path === this.#base) {
       this.#root(entry);
       return;
@@ -91,32 +98,32 @@ export class LayerWriter implements TarSink, Disposable {
     const base = baseOf(path);
     const whiteout = this.#options.whiteouts === 'literal' ? undefined : parseWhiteout(base);
     if (whiteout !== undefined) {
+      this.#files.makeWaiting();
       this.#hider.hide(parentOf(path), whiteout);
       return;
     }
     if (path.includes('/.wh..wh.') || path.startsWith('.wh..wh.')) return; // below a directory of aufs' own
     this.#hider.created(path);
     if (entry.type === 'directory') this.#makeDirectory(path, base, entry);
+    else if (entry.type === 'file') this.#files.begin({ path, base, entry });
     else this.#makeOther(path, base, entry);
   }
 
   data(bytes: Buffer): void {
-    const file = this.#file;
-    if (file === undefined) return;
-    file.contents.data(file.made, bytes, file.position);
-    file.position += bytes.length;
+    this.#files.data(bytes);
   }
 
   hole(length: number): void {
-    if (this.#file === undefined) return;
-    this.#file.hasHole = true;
-    this.#file.position += length;
+    this.#files.hole(length);
   }
 
   endEntry(): void {
-    const file = this.#file;
-    this.#file = undefined;
-    file?.contents.end(file.made, file.hasHole ? file.made.entry.size : undefined);
+    this.#files.end();
+  }
+
+  /** Makes what waits for others: before the bytes that came so far are no longer valid. */
+  makeWaiting(): void {
+    this.#files.makeWaiting();
   }
 
   /** Sets the times of directories, after everything that changes them. */
@@ -128,8 +135,7 @@ export class LayerWriter implements TarSink, Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#file?.contents.abandon(this.#file.made);
-    this.#file = undefined;
+    this.#files[Symbol.dispose]();
     this.#directories[Symbol.dispose]();
   }
 
@@ -180,7 +186,7 @@ export class LayerWriter implements TarSink, Disposable {
     const make = (): void => {
       switch (entry.type) {
         case 'file':
-          this.#begin(this.#openFile(entry, parentFd, name));
+          this.#files.made(this.#openFile(entry, parentFd, name));
           return;
         case 'symlink':
           symlinkAt(bytesOf(entry.linkName), parentFd, name);
@@ -203,15 +209,15 @@ export class LayerWriter implements TarSink, Disposable {
   }
 
   #openFile(entry: TarEntry, parentFd: number, name: Buffer): NewFile {
-    const isOwned = this.#ownsWhatItMakes && entry.uid === 0 && entry.gid === 0;
-    const isMadeRight = isOwned && (entry.mode & (0o7000 | this.#umask)) === 0;
+    const isMadeRight = this.#isMadeRight(entry);
     const fd = openAt(parentFd, name, createFile, isMadeRight ? entry.mode : 0o600);
     return { fd, entry, isMadeRight };
   }
 
-  #begin(made: NewFile): void {
-    const contents = this.#handed?.takes(made) === true ? this.#handed : ownContents;
-    this.#file = { made, contents, position: 0, hasHole: false };
+  /** Whether a file has its owner and its mode from the start. */
+  #isMadeRight(entry: TarEntry): boolean {
+    const isOwned = this.#ownsWhatItMakes && entry.uid === 0 && entry.gid === 0;
+    return isOwned && (entry.mode & (0o7000 | this.#umask)) === 0;
   }
 
   #link(entry: TarEntry, path: string, parentFd: number, name: Buffer): void {
