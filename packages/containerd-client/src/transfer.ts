@@ -25,14 +25,12 @@ export async function transferPull(services: ContainerdServices, options: Transf
   const ended = new AbortController();
   const progressStream = options.onProgress === undefined ? '' : `progress-${id}`;
   const authStream = options.credentials === undefined ? '' : `auth-${id}`;
-  const readers: Promise<void>[] = [];
+  const read = (id: string, onMessage: OnMessage) =>
+    id === '' ? undefined : readStream(services, id, ended.signal, onMessage);
+  const progress = read(progressStream, (any) => tell(any, options));
+  const auth = read(authStream, (any, send) => answer(any, options, send));
   try {
-    if (progressStream !== '')
-      readers.push((await readStream(services, progressStream, ended.signal, (any) => tell(any, options))).reading);
-    if (authStream !== '')
-      readers.push(
-        (await readStream(services, authStream, ended.signal, (any, send) => answer(any, options, send))).reading,
-      );
+    await Promise.all([progress?.opened, auth?.opened]);
     const { os = '', architecture = '', variant = '' } = options.platform ?? {};
     const platform = { os, architecture, variant, osVersion: '', osFeatures: [] };
     const source = types.OCIRegistry.fromPartial({ reference: options.reference, resolver: { authStream } });
@@ -49,34 +47,41 @@ export async function transferPull(services: ContainerdServices, options: Transf
       { timeoutMs: 0, ...(options.signal === undefined ? {} : { signal: options.signal }) },
     );
     // the server ends the progress stream with the last event: waiting for it keeps the order of what the caller sees
-    if (progressStream !== '') await readers[0];
+    await progress?.over;
   } finally {
     ended.abort();
-    await Promise.allSettled(readers);
+    await Promise.all([progress?.over, auth?.over]);
   }
 }
 
 type Send = (any: Any) => Promise<void>;
+type OnMessage = (any: Any, send: Send) => Promise<void> | void;
 
-async function readStream(
+interface StreamReading {
+  readonly opened: Promise<void>;
+  /** Settles when nothing is read any more; never fails, as an aborted stream is the normal end of the credentials' one. */
+  readonly over: Promise<void>;
+}
+
+function readStream(
   services: ContainerdServices,
   id: string,
   signal: AbortSignal,
-  onMessage: (any: Any, send: Send) => Promise<void> | void,
-): Promise<{ reading: Promise<void> }> {
+  onMessage: OnMessage,
+): StreamReading {
   const stream = services.streaming.stream({ timeoutMs: 0, signal });
   const messages = stream[Symbol.asyncIterator]();
-  await stream.send(encodeAny('containerd.services.streaming.v1.StreamInit', streaming.StreamInit, { id }));
-  await messages.next(); // the acknowledgement
-  const reading = (async () => {
-    for (;;) {
-      const next = await messages.next();
-      if (next.done === true) return;
+  const open = async (): Promise<void> => {
+    await stream.send(encodeAny('containerd.services.streaming.v1.StreamInit', streaming.StreamInit, { id }));
+    await messages.next(); // the acknowledgement
+  };
+  const opened = open();
+  const read = async (): Promise<void> => {
+    await opened;
+    for (let next = await messages.next(); next.done !== true; next = await messages.next())
       await onMessage(AnyMessage.fromPartial(next.value), (any) => stream.send(any));
-    }
-  })();
-  // an aborted stream is the normal end of the credentials' one
-  return { reading: reading.catch(() => {}) };
+  };
+  return { opened, over: read().catch(() => {}) };
 }
 
 function tell(any: Any, options: TransferPullOptions): void {

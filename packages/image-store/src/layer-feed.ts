@@ -11,7 +11,10 @@ import type { ContentProvider, ContentWriter } from './content/store.ts';
 
 /** Fewer bytes are waited for, unless they are the last: each piece costs a round through the pool. */
 const worthReading = 512 * 1024;
-/** A smaller layer is there whole before it pays to begin with a part of it. */
+/**
+ * So much must have come before somebody begins to work on it: a small layer is there whole before that pays, and a download that
+ * is cut at once is not slowed down by work that is lost with it.
+ */
 const worthBeginning = 4 * 1024 * 1024;
 
 export class LayerFeed {
@@ -74,7 +77,7 @@ export class LayerFeed {
     const { size } = this.#descriptor;
     while (
       this.#state === 'waiting' ||
-      (this.#state === 'growing' && this.#size < size && (size < worthBeginning || this.#size === this.#attachedAt))
+      (this.#state === 'growing' && this.#size < size && this.#size - this.#attachedAt < worthBeginning)
     )
       await this.#next(signal);
   }

@@ -34,7 +34,7 @@ import { orderManifests } from './images/walk.ts';
 import { noLeases } from './leases.ts';
 import { fetchLayers } from './pull-layers.ts';
 import type { PulledImage, PullOptions } from './pull-options.ts';
-import { fetchManifest, resolve } from './registry/resolve.ts';
+import { type FetchedManifest, fetchManifest, resolve, resolveManifest } from './registry/resolve.ts';
 
 const leaseMs = 24 * 3_600_000;
 
@@ -62,7 +62,10 @@ async function pullUnder(options: PullOptions, lease: string | undefined): Promi
   const onRetry = (seconds: number): void => tell({ kind: 'retrying', seconds });
   const source = (known: Readonly<Record<string, string>>) => sourceLabel(known, reference.domain, reference.path);
   tell({ kind: 'resolving', reference: name });
-  const target = await resolve(registry, reference, { signal, onRetry });
+  const asked = { signal, onRetry };
+  let first: FetchedManifest | undefined;
+  if ((await knownImage(options, name)) === undefined) first = await resolveManifest(registry, reference, asked);
+  const target = first?.descriptor ?? (await resolve(registry, reference, asked)); // often there is nothing new
   tell({ kind: 'resolved', reference: name, target });
 
   const storing: Promise<unknown>[] = []; // documents: nobody waits for the disk as long as there is something else to do
@@ -73,7 +76,8 @@ async function pullUnder(options: PullOptions, lease: string | undefined): Promi
       bytes = await readBlob(content, descriptor, maxManifestBytes);
     } catch (error) {
       await forgetChanged(content, descriptor, error);
-      bytes = (await fetchManifest(registry, reference, descriptor.digest, { signal, onRetry })).bytes;
+      const here = first?.descriptor.digest === descriptor.digest ? first : undefined;
+      ({ bytes } = here ?? (await fetchManifest(registry, reference, descriptor.digest, asked)));
     }
     const parsed = parseManifest(bytes, descriptor.mediaType, name);
     const stored = fetchContent({
@@ -182,6 +186,15 @@ function checkPlatform(config: ImageConfig, wanted: Platform | undefined): void 
     );
 }
 
+async function knownImage({ images }: PullOptions, name: string): Promise<Image | undefined> {
+  try {
+    return await images?.get(name);
+  } catch (error) {
+    if (BoxshipError.is(error, 'notFound')) return undefined;
+    throw error;
+  }
+}
+
 async function record(
   options: PullOptions,
   name: string,
@@ -190,12 +203,7 @@ async function record(
   const { images } = options;
   if (images === undefined) return { image: undefined, isNewer: true };
   const labels = options.labels ?? {};
-  let known: Image | undefined;
-  try {
-    known = await images.get(name);
-  } catch (error) {
-    if (!BoxshipError.is(error, 'notFound')) throw error;
-  }
+  const known = await knownImage(options, name);
   try {
     const fields = ['target', ...Object.keys(labels).map((key) => `labels.${key}`)];
     const image =

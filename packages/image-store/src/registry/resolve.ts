@@ -1,4 +1,4 @@
-/** From a name to a descriptor: HEAD where the registry can, GET where it cannot. Bytes decide, headers only announce. */
+/** From a name to a descriptor: HEAD where the registry can, GET where it cannot or the bytes are wanted, which are what was announced. */
 import { BoxshipError } from '@boxship/base';
 import {
   type Descriptor,
@@ -48,6 +48,17 @@ export async function resolve(
   });
 }
 
+/** As {@link resolve}, with the bytes: one request less for whoever needs them, which registries count as a pull. */
+export async function resolveManifest(
+  registry: Registry,
+  reference: Reference,
+  options: FetchOptions = {},
+): Promise<FetchedManifest> {
+  return await registry.firstOf(reference.domain, 'resolve', (session) =>
+    getManifest(session, reference, manifestName(reference), options),
+  );
+}
+
 /** A manifest or index with its bytes. @throws dataLoss when they do not match `digest`, and as {@link resolve} */
 export async function fetchManifest(
   registry: Registry,
@@ -69,9 +80,10 @@ async function getManifest(
   checkSize(announced);
   const bytes = await answer.bytes(maxManifestBytes);
   const mediaType = answer.header('content-type')?.split(';', 1)[0]?.trim() ?? '';
-  const digest = isDigest(name) ? digestOf(bytes, digestAlgorithm(name)) : digestOf(bytes);
-  if (isDigest(name) && digest !== name)
-    throw new BoxshipError('dataLoss', `manifest verification failed for digest ${name}`, {
+  const wanted = isDigest(name) ? name : answer.header('docker-content-digest');
+  const digest = isDigest(wanted) ? digestOf(bytes, digestAlgorithm(wanted)) : digestOf(bytes);
+  if (isDigest(wanted) && digest !== wanted)
+    throw new BoxshipError('dataLoss', `manifest verification failed for digest ${wanted}`, {
       details: { actual: digest },
     });
   const document = parseManifest(bytes, mediaType, formatReference(reference));
