@@ -4,7 +4,7 @@
  *
  * Example
  *   await using registry = new Registry({ hosts: configureHosts() });
- *   const { descriptor } = await registry.resolve(parseNormalizedNamed('busybox:1.36'));
+ *   const { mediaType, digest, size } = await resolve(registry, parseNormalizedNamed('busybox:1.36'));
  */
 import { BoxshipError, type Logger, silentLogger } from '@boxship/base';
 import { defaultTag, type Reference } from '@boxship/oci';
