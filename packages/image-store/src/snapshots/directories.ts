@@ -61,9 +61,10 @@ export class SnapshotDirectories {
     const isUnfinished = ({ info }: SnapshotRecord): boolean => info.kind === 'active' && isImageLayer(info.labels);
     const idsOf = (records: readonly SnapshotRecord[]): readonly number[] => records.map(({ id }) => id);
     // nobody has waited for the disk with a layer that was being unpacked
-    this.drop(metadata, idsOf(metadata.all().filter((one) => isMissing(one) && isUnfinished(one))));
-    const missing = idsOf(metadata.all().filter(isMissing));
-    for (const { id, info } of missing.length > 0 ? metadata.forget(missing) : []) {
+    const missing = metadata.all().filter(isMissing);
+    this.drop(metadata, idsOf(missing.filter(isUnfinished)));
+    const lost = idsOf(missing.filter((one) => !isUnfinished(one)));
+    for (const { id, info } of lost.length > 0 ? metadata.forget(lost) : []) {
       const isHere = existsSync(this.path(id));
       // Its layers are gone, but what a container wrote may still be wanted by its owner.
       if (isHere) renameSync(this.path(id), join(this.#root, `${lostPrefix}${id}`));
